@@ -1,0 +1,124 @@
+"""Two-dimensional convolution: every output is the dot product of a filter with the patch under it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from npcnn import kernels as ladder
+from npcnn.kernels.windows import output_size, same_padding
+from npcnn.layers import arguments
+from npcnn.layers.layer import Layer, Shape
+from npcnn.layers.weighted import WeightedLayer
+
+Pair = int | tuple[int, int]
+
+
+class Conv2D(WeightedLayer):
+    """Slide F filters of KH x KW x C weights over an image and take a dot product at every stop.
+
+    Forward, for the output at row i, column j, filter f (x padded with zeros where padding="same"):
+
+        y[n, i, j, f] = b[f] + sum over kh, kw, c of  x[n, i SH + kh DH, j SW + kw DW, c] * w[kh, kw, c, f]
+
+    Backward. Each product above has two factors; the gradient of one is dy times the other, summed over every
+    output in which that factor took part:
+
+        dw[kh, kw, c, f]                 = sum over n, i, j  of  x[n, i SH + kh DH, j SW + kw DW, c] * dy[n, i, j, f]
+        dx[n, i SH + kh DH, j SW + kw DW, c]  +=  w[kh, kw, c, f] * dy[n, i, j, f]    for all i, j, kh, kw, f
+        db[f]                            = sum over n, i, j  of  dy[n, i, j, f]
+
+    (This is what the field calls convolution; mathematicians, who flip the filter first, say cross-correlation.)
+    The sums are written out in `npcnn/kernels/conv2d.py`, once per rung of the ladder, slowest and clearest first.
+
+    Shapes: x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F), where, for the height,
+
+        valid:  OH = floor((H - (DH (KH - 1) + 1)) / SH) + 1
+        same:   OH = ceil(H / SH), with zeros around x, one more below and right where the number is odd
+
+    Args:
+        filters: F, how many filters, and so how many output channels.
+        kernel_size: (KH, KW), or one number for both.
+        strides: (SH, SW), how far the filter moves between outputs.
+        padding: "valid" (the filter stays inside the image) or "same" (at stride 1 the output is as large as x).
+        dilation_rate: (DH, DW), the spacing of the filter's taps; 1 is an ordinary filter.
+        activation: None, "relu", "softmax" or a layer: applied to y, as a layer behind this one would be.
+        use_bias: whether b is added.
+        kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
+        name, dtype, kernels: see `Layer`.
+
+    Raises:
+        ValueError: an argument is out of range; build: the filter is larger than the image; forward: wrong shape.
+        RuntimeError: forward before build.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Pair,
+        strides: Pair = 1,
+        padding: str = "valid",
+        *,
+        dilation_rate: Pair = 1,
+        activation: str | Layer | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | Callable = "glorot_uniform",
+        bias_initializer: str | Callable = "zeros",
+        name: str | None = None,
+        dtype: str | None = None,
+        kernels: str | None = None,
+    ) -> None:
+        common = {"name": name, "dtype": dtype, "kernels": kernels}
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
+        self.filters = arguments.positive_int(self, "filters", filters)
+        self.kernel_size = arguments.positive_pair(self, "kernel_size", kernel_size)
+        self.strides = arguments.positive_pair(self, "strides", strides)
+        self.padding = arguments.padding(self, padding)
+        self.dilation_rate = arguments.positive_pair(self, "dilation_rate", dilation_rate)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+        """Allocate kernel (KH, KW, C, F) and bias (F,) for images of `input_shape` (H, W, C)."""
+        H, W, C = self.input_shape = self.check_input_shape(input_shape, "H, W, C")
+        self.allocate((*self.kernel_size, C, self.filters), rng)
+        window = self.kernel_size, self.strides, self.dilation_rate
+        self.pads = same_padding((H, W), *window) if self.padding == "same" else ((0, 0), (0, 0))
+        OH, OW = output_size((H, W), *window, pads=self.pads)
+        if OH < 1 or OW < 1:
+            raise self.error(
+                f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate} is larger than the "
+                f"{H} x {W} input; use a smaller kernel or padding='same'"
+            )
+        self.output_shape = (OH, OW, self.filters)
+        if self.activation:
+            self.activation.build(self.output_shape)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, backward = ladder.find("conv2d", self.kernels)
+        y, cache = forward(x, *self.weights(), self.strides, self.pads, self.dilation_rate)
+        y, activation_cache = self.activate(y, training)
+        return y, (backward, cache, activation_cache)
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, OH, OW, F)."""
+        backward, cache, activation_cache = cache
+        dy = self.activate_backward(self.check_gradient(dy), activation_cache)
+        dx, dw, db = backward(dy, cache, self.needs_dx)
+        return dx, self.name_gradients(dw, db)
+
+    @property
+    def multiply_adds(self) -> int:
+        """OH OW F dot products of KH KW C terms each."""
+        return int(np.prod(self.output_shape)) * int(np.prod(self.params["kernel"].shape[:3]))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, under Keras' names."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+        }

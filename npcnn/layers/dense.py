@@ -1,0 +1,89 @@
+"""The fully connected layer: every output is a weighted sum of every input."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from npcnn import kernels as ladder
+from npcnn.layers import arguments
+from npcnn.layers.layer import Layer, Shape
+from npcnn.layers.weighted import WeightedLayer
+
+
+class Dense(WeightedLayer):
+    """Multiply by a matrix and add a vector.
+
+    Forward:
+
+        y = x w + b            y[n, u] = b[u] + sum over c of  x[n, c] * w[c, u]
+
+    Backward:
+
+        dw = x^T dy            dw[c, u] = sum over n of  x[n, c] * dy[n, u]
+        dx = dy w^T            dx[n, c] = sum over u of  dy[n, u] * w[c, u]
+        db                     db[u]    = sum over n of  dy[n, u]
+
+    Shapes: x (N, C), w (C, U), b (U,), y (N, U). For images, put a Flatten in front.
+
+    Args:
+        units: U, how many outputs.
+        activation: None, "relu", "softmax" or a layer: applied to y, as a layer behind this one would be.
+        use_bias: whether b is added.
+        kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
+        name, dtype, kernels: see `Layer`.
+
+    Raises:
+        ValueError: an argument is out of range; build: the input is not flat; forward: wrong shape.
+        RuntimeError: forward before build.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Layer | None = None,
+        *,
+        use_bias: bool = True,
+        kernel_initializer: str | Callable = "glorot_uniform",
+        bias_initializer: str | Callable = "zeros",
+        name: str | None = None,
+        dtype: str | None = None,
+        kernels: str | None = None,
+    ) -> None:
+        common = {"name": name, "dtype": dtype, "kernels": kernels}
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
+        self.units = arguments.positive_int(self, "units", units)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+        """Allocate kernel (C, U) and bias (U,) for inputs of `input_shape` (C,)."""
+        self.input_shape = self.check_input_shape(input_shape)
+        if len(self.input_shape) != 1:
+            raise self.error(f"input_shape must be (C,), got {self.input_shape}; put layers.Flatten() in front")
+        self.allocate((*self.input_shape, self.units), rng)
+        self.output_shape = (self.units,)
+        if self.activation:
+            self.activation.build(self.output_shape)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y (N, U) for x (N, C), and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, backward = ladder.find("dense", self.kernels)
+        y, cache = forward(x, *self.weights())
+        y, activation_cache = self.activate(y, training)
+        return y, (backward, cache, activation_cache)
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dx (N, C) and {"kernel": dw, "bias": db}, given dy (N, U)."""
+        backward, cache, activation_cache = cache
+        dy = self.activate_backward(self.check_gradient(dy), activation_cache)
+        dx, dw, db = backward(dy, cache, self.needs_dx)
+        return dx, self.name_gradients(dw, db)
+
+    @property
+    def multiply_adds(self) -> int:
+        """U dot products of C terms each."""
+        return self.params["kernel"].size
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, under Keras' names."""
+        return {**super().get_config(), "units": self.units}

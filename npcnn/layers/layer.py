@@ -1,0 +1,145 @@
+"""The contract every layer keeps, and what all of them share: a name, a dictionary of parameters, checks."""
+
+import copy
+import re
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+class Layer:
+    """A function of an array, with parameters, that knows its own derivative.
+
+    A layer is three methods, and a subclass writes these three:
+
+        build(input_shape, rng)             allocates `params`, sets `output_shape`
+        forward(x, training)  -> y, cache   y = f(x; params)
+        backward(dy, cache)   -> dx, grads  dx = dL/dx and grads[key] = dL/dparams[key], given dy = dL/dy
+
+    forward and backward keep nothing on the layer: what backward needs travels in the cache. So a layer may run
+    in several threads at once, and a gradient check is four lines.
+
+    Args:
+        name: what error messages, `summary()` and saved files call this layer; a model finds one if None.
+        dtype: float type of the parameters, "float32" or "float64"; None takes the model's, else float32.
+        kernels: which rung of the kernel ladder does the arithmetic (see `npcnn.kernels`); None takes the
+            model's, else "im2col".
+    """
+
+    activation: "Layer | None" = None
+    # False for the first layer of a model: nobody asks for the gradient of the data, so backward returns None for it.
+    needs_dx = True
+
+    def __init__(self, *, name: str | None = None, dtype: str | None = None, kernels: str | None = None) -> None:
+        from npcnn.kernels import check_rung
+
+        self.name, self.dtype, self.kernels = name, dtype, kernels
+        self.params: dict[str, np.ndarray] = {}
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise self.error(f"name must be a non-empty string without '/', got {name!r}")
+        if dtype is not None:
+            self.dtype = check_dtype(dtype, str(self))
+        if kernels is not None:
+            check_rung(kernels, str(self))
+
+    def __str__(self) -> str:
+        kind = type(self).__name__
+        return f"{kind} {self.name!r}" if self.name else kind
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that names this layer; the caller raises it."""
+        return ValueError(f"{self}: {message}")
+
+    # ------------------------------------------------------------------ what a subclass writes
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+        """Allocate `params` for inputs of `input_shape` (without the batch axis) and set `output_shape`."""
+        self.input_shape = self.output_shape = self.check_input_shape(input_shape)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y = f(x; params) and whatever `backward` will need."""
+        raise NotImplementedError
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dL/dx and the gradients of the parameters, given dy = dL/dy."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, under Keras' names."""
+        return {"name": self.name}
+
+    # ------------------------------------------------------------------ what all layers share
+
+    @property
+    def default_name(self) -> str:
+        """What a model calls this layer if it has no name: its class in snake case, as in Keras."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers this layer learns."""
+        return sum(p.size for p in self.params.values())
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one forward pass of one image; only layers with weights have any worth counting."""
+        return 0
+
+    def split_activation(self) -> "list[Layer]":
+        """This layer as [itself without its activation, the activation]: `activation="relu"` is short for a layer.
+
+        The copy shares `params`, so training it trains this layer.
+        """
+        if self.activation is None:
+            return [self]
+        linear = copy.copy(self)
+        linear.activation = None
+        return [linear, self.activation]
+
+    def check_input_shape(self, input_shape: Shape, axes: str | None = None, argument: str = "input_shape") -> Shape:
+        """Return `input_shape` as a tuple of positive ints; `axes` names the axes it must have, as in "H, W, C"."""
+        try:
+            shape = tuple(input_shape)
+        except TypeError:
+            shape = ()
+        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+            raise self.error(f"{argument} must be positive sizes without the batch axis, got {input_shape!r}")
+        if axes is not None and len(shape) != len(axes.split(",")):
+            raise self.error(f"{argument} must be ({axes}) without the batch axis, got {input_shape!r}")
+        return tuple(int(n) for n in shape)
+
+    def check_input(self, x: np.ndarray) -> np.ndarray:
+        """Return x as a floating (or complex) array, or say why this layer cannot take it."""
+        if self.input_shape is None:
+            raise RuntimeError(f"{self}: not built yet; call build(input_shape, rng), or put it in a Sequential")
+        x = np.asarray(x)
+        if x.shape[1:] != self.input_shape or x.ndim != len(self.input_shape) + 1:
+            wanted = ", ".join(str(n) for n in self.input_shape)
+            raise self.error(f"x must have shape (N, {wanted}), got {x.shape}")
+        if x.dtype.kind in "biu" or x.dtype == np.float16:
+            return x.astype(self.dtype or np.float32)
+        if x.dtype.kind not in "fc":
+            raise TypeError(f"{self}: x must be an array of numbers, got dtype {x.dtype}")
+        return x
+
+    def check_gradient(self, dy: np.ndarray) -> np.ndarray:
+        """Return dy as an array of this layer's output shape, or say what shape it should have."""
+        dy = np.asarray(dy)
+        if self.output_shape is None or dy.shape[1:] != self.output_shape:
+            raise self.error(f"dy must have the shape of the output, (N, *{self.output_shape}), got {dy.shape}")
+        return dy
+
+
+def check_dtype(dtype: Any, owner: str) -> str:
+    """Return "float32" or "float64"; `owner` is who asks, for the error."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
+    if name not in ("float32", "float64"):
+        raise ValueError(f"{owner}: dtype must be 'float32' or 'float64', got {dtype!r}")
+    return name

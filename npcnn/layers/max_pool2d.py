@@ -1,0 +1,96 @@
+"""Max pooling: of every window, only the largest value goes on."""
+
+from typing import Any
+
+import numpy as np
+
+from npcnn import kernels as ladder
+from npcnn.kernels.windows import output_size, same_padding
+from npcnn.layers import arguments
+from npcnn.layers.layer import Layer, Shape
+
+Pair = int | tuple[int, int]
+
+
+class MaxPool2D(Layer):
+    """Slide a window of KH x KW over each channel and keep the largest value at every stop.
+
+    Forward:
+
+        y[n, i, j, c] = max over kh, kw of  x[n, i SH + kh, j SW + kw, c]
+
+    Backward. Only the winner of a window moved the output, so it alone receives the gradient; where windows overlap,
+    one element may win several times and collects from each:
+
+        dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c]
+
+    A tie goes to the first of the window in row-major order. Ties are not rare: the background of a digit is exactly
+    zero, so most windows there are all tie. A NaN in the window wins, so that it is seen further on.
+
+    Shapes: x (N, H, W, C), y (N, OH, OW, C); sizes as for Conv2D, with the window as the kernel.
+
+    Args:
+        pool_size: (KH, KW), or one number for both.
+        strides: (SH, SW); None means pool_size, windows side by side.
+        padding: "valid" (what does not fill a window at the bottom and right is dropped) or "same" (x is padded
+            with minus infinity, which never wins).
+        name, dtype, kernels: see `Layer`.
+
+    Raises:
+        ValueError: an argument is out of range; build: the window is larger than the image; forward: wrong shape.
+        RuntimeError: forward before build.
+    """
+
+    default_name = "max_pooling2d"  # Keras' name for the class
+
+    def __init__(
+        self,
+        pool_size: Pair = 2,
+        strides: Pair | None = None,
+        padding: str = "valid",
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+        kernels: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype, kernels=kernels)
+        self.pool_size = arguments.positive_pair(self, "pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else arguments.positive_pair(self, "strides", strides)
+        self.padding = arguments.padding(self, padding)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+        """Work out the output shape for images of `input_shape` (H, W, C)."""
+        H, W, C = self.input_shape = self.check_input_shape(input_shape, "H, W, C")
+        window = self.pool_size, self.strides
+        self.pads = same_padding((H, W), *window) if self.padding == "same" else ((0, 0), (0, 0))
+        OH, OW = output_size((H, W), *window, pads=self.pads)
+        if OH < 1 or OW < 1:
+            raise self.error(
+                f"pool_size {self.pool_size} is larger than the {H} x {W} input; "
+                "use a smaller window or padding='same'"
+            )
+        self.output_shape = (OH, OW, C)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, backward = ladder.find("max_pool2d", self.kernels)
+        y, cache = forward(x, self.pool_size, self.strides, self.pads)
+        return y, (backward, cache)
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return dx (N, H, W, C), given dy (N, OH, OW, C)."""
+        backward, cache = cache
+        return backward(self.check_gradient(dy), cache), {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, under Keras' names."""
+        return {
+            "name": self.name,
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
+
+
+MaxPooling2D = MaxPool2D

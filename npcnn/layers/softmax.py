@@ -1,0 +1,35 @@
+"""From scores to probabilities."""
+
+from typing import Any
+
+import numpy as np
+
+from npcnn.layers.layer import Layer
+
+
+class Softmax(Layer):
+    """Exponentials, divided by their sum: positive numbers that add up to one along the last axis.
+
+    Forward:   y[k] = exp(x[k]) / sum over j of exp(x[j])
+    Backward:  dx[k] = y[k] (dy[k] - sum over j of dy[j] y[j])
+
+    Adding a constant to x changes nothing, so the row's maximum is subtracted first: no exponential overflows. That
+    also says what the backward pass must do with a constant dy: return zero, because the sum of y cannot change.
+
+    A model that ends in softmax and has cross-entropy as its loss does not use this backward pass in training; the
+    two are differentiated together, from the logits (see `npcnn.losses`).
+
+    Shapes: x and y alike, (N, ..., K).
+    """
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return the probabilities y."""
+        x = self.check_input(x)
+        exponentials = np.exp(x - x.real.max(axis=-1, keepdims=True))
+        y = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return y, y
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return dx, which is y (dy - <dy, y>) row by row."""
+        y, dy = cache, self.check_gradient(dy)
+        return y * (dy - (dy * y).sum(axis=-1, keepdims=True)), {}

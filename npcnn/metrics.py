@@ -1,0 +1,37 @@
+"""What people look at while the loss gets smaller."""
+
+from typing import Any
+
+import numpy as np
+
+
+class Accuracy:
+    """The share of examples whose right class has the highest score.
+
+        accuracy = mean over n of  [argmax over k of y_pred[n, k] = y_true[n]]
+
+    Shapes: y_pred (N, K); y_true (N,) or (N, 1) class numbers, or (N, K) one-hot. A tie goes to the first class.
+    """
+
+    name = "accuracy"
+
+    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        """Return the accuracy, from 0 to 1."""
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        labels = y_true.argmax(axis=-1) if y_true.shape == y_pred.shape else y_true.reshape(len(y_pred))
+        return float((y_pred.argmax(axis=-1) == labels).mean())
+
+
+def get(metric: Any) -> Any:
+    """Return the metric of that name, or the object itself if it is one.
+
+    A metric is any object with a `name` and __call__(y_true, y_pred) -> mean over the batch.
+
+    Raises:
+        ValueError: there is none of that name, or the object is no metric.
+    """
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
+        return Accuracy()
+    if callable(metric) and isinstance(getattr(metric, "name", None), str) and not isinstance(metric, type):
+        return metric
+    raise ValueError(f"metrics must be 'accuracy' or objects like npcnn.metrics.Accuracy(), got {metric!r}")

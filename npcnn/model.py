@@ -1,0 +1,389 @@
+"""Sequential: what a user holds. Layers in a row, and what one does with them: train, evaluate, predict, save."""
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from npcnn import losses, optimizers
+from npcnn.checks import check_count, check_images, check_labels
+from npcnn.kernels import DEFAULT, check_rung
+from npcnn.layers.input import Input
+from npcnn.layers.layer import Layer, Shape, check_dtype
+from npcnn.metrics import get as metric_named
+from npcnn.progress import Progress, resolve_verbose
+from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, plan, train_step
+
+
+class History:
+    """What `fit` returns: `history["val_accuracy"][i]` and the like, for each epoch number in `epoch`.
+
+    Training values are running means over the epoch's batches, each taken with the weights as they were before the
+    batch's update; validation values are taken with the weights at the end of the epoch. So the first epoch's
+    validation accuracy is often above its training accuracy.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def append(self, values: dict[str, float]) -> None:
+        """Note one more epoch."""
+        self.epoch.append(len(self.epoch))
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(float(value))
+
+
+class Sequential:
+    """A model whose layers each take what the one before returns.
+
+    Args:
+        layers: the layers in order. With an `Input` in front, the weights exist at once; without, they are made by
+            `build`, or by `fit` in the shape of its data.
+        name: what saved files call the model.
+        kernels: the rung of the kernel ladder for layers that name none themselves (see `npcnn.kernels`).
+        dtype: "float32", or "float64" where exactness matters more than speed.
+        threads: how many threads work on a batch; None takes the CPUs this process may use. It changes the speed
+            and not one bit of the results.
+        seed: where the random numbers start: the initial weights, then the order of the examples. Equal seeds give
+            equal weights, bit for bit; None takes a new one from the system.
+
+    Raises:
+        ValueError: an argument is out of range, or two layers do not fit together; the layer is named.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        name: str = "sequential",
+        *,
+        kernels: str = DEFAULT,
+        dtype: str = "float32",
+        threads: int | None = None,
+        seed: int | None = 0,
+    ) -> None:
+        layers = list(layers)
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: layers must be objects from npcnn.layers, got {layer!r}")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise ValueError("Sequential: the same layer object stands in the list twice; make a second one")
+        shape = layers.pop(0).output_shape if layers and isinstance(layers[0], Input) else None
+        if not layers:
+            raise ValueError("Sequential: layers is empty; a model needs at least one layer behind its Input")
+
+        self.layers = layers
+        self.name = name
+        self.kernels = check_rung(kernels, "Sequential")
+        self.dtype = check_dtype(dtype, "Sequential")
+        self.threads = check_count("Sequential: threads", available_cpus() if threads is None else threads)
+        self.rng = np.random.default_rng(seed)
+        self.input_shape: Shape | None = None
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.metrics: list[Any] = []
+        self.history: History | None = None
+        self._name_layers()
+        for layer in layers:
+            layer.kernels, layer.dtype = layer.kernels or self.kernels, layer.dtype or self.dtype
+        if shape:
+            self.build(shape)
+
+    # ------------------------------------------------------------------ build and compile
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights, for examples of `input_shape` (without the batch axis).
+
+        Raises:
+            ValueError: a layer cannot take what the one before returns.
+        """
+        self.input_shape = shape = Input(input_shape).shape
+        for layer in self.layers:
+            layer.build(shape, self.rng)
+            shape = layer.output_shape
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
+        """Choose how to train.
+
+        Args:
+            optimizer: "adam", "sgd", or an object from `npcnn.optimizers`.
+            loss: "sparse_categorical_crossentropy", "categorical_crossentropy", or an object from `npcnn.losses`.
+            metrics: a list of "accuracy" or objects from `npcnn.metrics`.
+
+        Raises:
+            ValueError: a name is unknown.
+        """
+        if isinstance(metrics, str):
+            raise ValueError(f"metrics must be a list, got the string {metrics!r}; [{metrics!r}] would work")
+        self.loss = losses.get(loss)
+        self.metrics = [metric_named(metric) for metric in metrics or ()]
+        self.optimizer = optimizers.get(optimizer)
+        self.optimizer.kernels = self.optimizer.kernels or self.kernels
+
+    # ------------------------------------------------------------------ train, evaluate, predict
+
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        *,
+        validation_split: float = 0.0,
+        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+    ) -> History:
+        """Train: `epochs` times over the examples, one update of the weights for every `batch_size` of them.
+
+        Ctrl-C stops after the step at hand; what was learned is kept, and the epochs that were finished are in the
+        history.
+
+        Args:
+            x: examples (N, *input_shape), of any number type; they are not scaled.
+            y: labels, as the loss wants them.
+            batch_size: examples a step; the last batch of an epoch may be smaller.
+            epochs: how often to go over all the examples.
+            verbose: 0 silent, 1 a progress bar an epoch, 2 a line an epoch; "auto" is 1 on a terminal, else 2.
+            validation_split: the share of examples, taken from the tail before any shuffling, to validate on.
+            validation_data: (x, y) to validate on after each epoch; overrides validation_split.
+            shuffle: whether each epoch takes the examples in a new order.
+            seed: of that order; None goes on from the model's seed.
+
+        Raises:
+            RuntimeError: before compile.
+            ValueError: data or arguments are unusable; the weights are as before.
+        """
+        self._need_compile("fit")
+        if self.input_shape is None:
+            self.build(np.shape(x)[1:])
+        x, y = self._check_examples("", x, y)
+        if validation_data is None:
+            x, y, validation = split_tail(x, y, validation_split)
+        elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
+            validation = self._check_examples("validation_data: ", *validation_data)
+        else:
+            raise ValueError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}")
+        batch_size = check_count("batch_size", batch_size)
+        epochs = check_count("epochs", epochs)
+        verbose = resolve_verbose(verbose)
+        rng = self.rng if seed is None else np.random.default_rng(seed)
+
+        self.history = History()
+        steps = self._plan()
+        with Workers(self.threads) as workers, Interrupt() as interrupt:
+            for epoch in range(epochs):
+                order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
+                batches = list(cut(order, batch_size))
+                totals, seen = np.zeros(1 + len(self.metrics)), 0
+                with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
+                    for batch in batches:
+                        totals = totals + train_step(steps, self.optimizer, self.params, x, y, batch, workers)
+                        seen += len(batch)
+                        progress.show(self._named(totals / seen), batches=1)
+                        if interrupt.raised:
+                            break
+                    if seen == len(x):
+                        values = self._named(totals / seen)
+                        if validation:
+                            means = self._named(self._means(steps, validation[0], validation[1], batch_size, workers))
+                            values |= {f"val_{name}": value for name, value in means.items()}
+                            progress.show(values)
+                        self.history.append(values)
+                if interrupt.raised:
+                    print(f"Stopped in epoch {epoch + 1} after {seen} of {len(x)} examples; what was learned is kept.")
+                    break
+        return self.history
+
+    def evaluate(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int = 32,
+        verbose: int | str = "auto",
+        *,
+        return_dict: bool = False,
+    ) -> float | list[float] | dict[str, float]:
+        """Return the loss, or [loss, *metrics] if there are metrics, or all of it under its names.
+
+        Args:
+            x, y: examples and labels, as for `fit`.
+            batch_size: how many examples a thread takes at a time.
+            verbose: as for `fit`.
+            return_dict: whether to return {"loss": ..., "accuracy": ...}.
+
+        Raises:
+            RuntimeError: before compile or build.
+            ValueError: the data is unusable.
+        """
+        self._need_compile("evaluate")
+        self._need_weights("evaluate")
+        x, y = self._check_examples("", x, y)
+        batch_size = check_count("batch_size", batch_size)
+        with Workers(self.threads) as workers:
+            with Progress("Evaluate", -(-len(x) // batch_size), resolve_verbose(verbose)) as progress:
+                values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
+                progress.show(values)
+        return values if return_dict else list(values.values()) if self.metrics else values["loss"]
+
+    def predict(self, x: np.ndarray, batch_size: int = 32, verbose: int | str = 0) -> np.ndarray:
+        """Return the model's output for every example: for the MNIST model, ten probabilities (N, 10).
+
+        Args:
+            x: examples (N, *input_shape).
+            batch_size: how many examples a thread takes at a time.
+            verbose: as for `fit`, but silent unless asked.
+
+        Raises:
+            RuntimeError: before build.
+            ValueError: the data is unusable.
+        """
+        self._need_weights("predict")
+        x = check_images("x", x, self.input_shape)
+        shards = list(cut(np.arange(len(x)), check_count("batch_size", batch_size)))
+        steps, outputs = plan(self.layers, self.dtype), []
+        with Workers(self.threads) as workers, Progress("Predict", len(shards), resolve_verbose(verbose)) as progress:
+            for output, _ in workers.map(lambda shard: steps.forward(x[shard]), shards):
+                outputs.append(output)
+                progress.show({}, batches=1)
+        return np.concatenate(outputs)
+
+    # ------------------------------------------------------------------ look at it, keep it
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """Every parameter, under the key "layer/parameter"; the arrays themselves, not copies."""
+        return {f"{layer.name}/{key}": p for layer in self.layers for key, p in layer.params.items()}
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """The shape of one output, without the batch axis."""
+        return self.layers[-1].output_shape
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all parameters, in Keras' order: layer by layer, kernel before bias."""
+        return [p.copy() for p in self.params.values()]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Copy `weights`, as from `get_weights` here or in Keras, into the parameters.
+
+        Raises:
+            RuntimeError: before build.
+            ValueError: their number or a shape does not fit; nothing is changed then.
+        """
+        self._need_weights("set_weights")
+        weights = [np.asarray(w) for w in weights]
+        if len(weights) != len(self.params):
+            raise ValueError(f"set_weights: this model has {len(self.params)} arrays of weights, got {len(weights)}")
+        for (key, p), w in zip(self.params.items(), weights, strict=True):
+            if w.shape != p.shape or w.dtype.kind not in "biuf":
+                raise ValueError(f"set_weights: {key} has shape {p.shape}, got {w.dtype} of shape {w.shape}")
+        for p, w in zip(self.params.values(), weights, strict=True):
+            p[...] = w
+
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Print a table: every layer, its output shape, its parameters, its multiply-adds for one image.
+
+        Raises:
+            RuntimeError: before build.
+        """
+        from npcnn.summary import summary_table
+
+        self._need_weights("summary")
+        print_fn(summary_table(self))
+
+    def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
+        """Write architecture, weights, optimizer and history to a .keras file, which Keras can load too.
+
+        The file appears whole or not at all.
+
+        Args:
+            path: where to; the name must end in ".keras".
+            overwrite: whether a file of that name may be replaced.
+
+        Raises:
+            RuntimeError: before build.
+            ValueError: the name does not end in ".keras", or the model cannot be described in such a file.
+            FileExistsError: the file is there and overwrite is False.
+        """
+        from npcnn import keras_file
+
+        self._need_weights("save")
+        keras_file.write(self, path, overwrite)
+
+    # ------------------------------------------------------------------ what the methods above share
+
+    def _plan(self) -> Plan:
+        return plan(self.layers, self.dtype, self.loss, self.metrics)
+
+    def _named(self, values: np.ndarray) -> dict[str, float]:
+        return dict(zip(["loss", *(metric.name for metric in self.metrics)], map(float, values), strict=True))
+
+    def _means(
+        self, steps: Plan, x: np.ndarray, y: np.ndarray, size: int, workers: Workers, progress: Progress | None = None
+    ) -> np.ndarray:
+        """[loss, *metrics] over all examples."""
+
+        def totals_of(shard: np.ndarray) -> np.ndarray:
+            output, _ = steps.forward(x[shard])
+            return steps.score(y[shard], output)[0]
+
+        totals = np.zeros(1 + len(self.metrics))
+        for shard_totals in workers.map(totals_of, cut(np.arange(len(x)), size)):
+            totals = totals + shard_totals
+            if progress:
+                progress.show({}, batches=1)
+        return totals / len(x)
+
+    def _check_examples(self, prefix: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        x = check_images(f"{prefix}x", x, self.input_shape)
+        y = check_labels(f"{prefix}y", y, len(x))
+        if hasattr(self.loss, "check_labels"):
+            y = self.loss.check_labels(y, (len(x), *self.output_shape))
+        return x, y
+
+    def _need_compile(self, method: str) -> None:
+        if self.loss is None:
+            raise RuntimeError(f"{method}: the model is not compiled; call compile(optimizer, loss, metrics) first")
+
+    def _need_weights(self, method: str) -> None:
+        if self.input_shape is None:
+            hint = "put layers.Input(shape) in front, or call build(input_shape) or fit first"
+            raise RuntimeError(f"{method}: the model has no weights yet; {hint}")
+
+    def _name_layers(self) -> None:
+        """Give every unnamed layer Keras' name for it: the class in snake case, with a counter from the second on."""
+        taken = {layer.name for layer in self.layers if layer.name}
+        if len(taken) < sum(layer.name is not None for layer in self.layers):
+            raise ValueError(f"Sequential: two layers have the same name; names are {[x.name for x in self.layers]}")
+        for layer in self.layers:
+            if layer.name is None:
+                kind = layer.default_name
+                names = (kind if i == 0 else f"{kind}_{i}" for i in itertools.count())
+                layer.name = next(name for name in names if name not in taken)
+                taken.add(layer.name)
+
+
+def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, tuple | None]:
+    """Cut the last `share` of the examples off, for validation."""
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise ValueError(f"validation_split must be a number from 0 to below 1, got {share!r}")
+    at = int(len(x) * (1 - share))
+    if at == 0:
+        raise ValueError(f"validation_split={share} of {len(x)} examples leaves none to train on")
+    return x[:at], y[:at], (x[at:], y[at:]) if at < len(x) else None
+
+
+def load_model(path: str | os.PathLike) -> Sequential:
+    """Return the model in a .keras file that `Sequential.save` or Keras wrote, with its optimizer and its history.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileFormatError: it is damaged, or holds what npcnn has no layer for; a ValueError that names what.
+    """
+    from npcnn import keras_file
+
+    return keras_file.read(path, Sequential)

@@ -1,0 +1,195 @@
+"""How parameters follow their gradients downhill.
+
+An optimizer has update(params, grads), which changes the arrays of params in place. Both are dictionaries with the
+same keys; what the optimizer remembers between steps (`slots`) is kept under those keys too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from npcnn import kernels as ladder
+
+
+class Optimizer:
+    """What every optimizer shares: a learning rate, a count of steps, and checks.
+
+    A subclass writes `update_one(key, w, g)`, the change of one parameter w with gradient g = dL/dw.
+
+    Args:
+        learning_rate: how far to go; a positive number.
+        kernels: which rung does the arithmetic (see `npcnn.kernels`); None takes the model's.
+    """
+
+    name: str
+
+    def __init__(self, learning_rate: float, kernels: str | None = None) -> None:
+        self.learning_rate = self._positive("learning_rate", learning_rate)
+        self.kernels = kernels
+        if kernels is not None:
+            ladder.check_rung(kernels, type(self).__name__)
+        self.iterations = 0
+        self.slots: dict[str, dict[Any, np.ndarray]] = {}
+
+    def update(self, params: Mapping[Any, np.ndarray], grads: Mapping[Any, np.ndarray]) -> None:
+        """Take one step: change every array of `params` in place, given the gradients under the same keys.
+
+        Raises:
+            ValueError: a gradient is missing, or has another shape than its parameter. Nothing is changed then.
+        """
+        if set(params) != set(grads):
+            raise ValueError(f"{type(self).__name__}: grads has keys {list(grads)}, params has {list(params)}")
+        for key, w in params.items():
+            if grads[key].shape != w.shape:
+                found = f"{grads[key].shape} where the parameter has {w.shape}"
+                raise ValueError(f"{type(self).__name__}: the gradient of {key!r} has shape {found}")
+        self.iterations += 1
+        for key, w in params.items():
+            self.update_one(key, w, grads[key])
+
+    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
+        """Change w in place, given g = dL/dw."""
+        raise NotImplementedError
+
+    def slot(self, name: str, key: Any, w: np.ndarray) -> np.ndarray:
+        """Return what this optimizer remembers for the parameter `key` under `name`: at first, zeros like w."""
+        remembered = self.slots.setdefault(name, {})
+        if key not in remembered:
+            remembered[key] = np.zeros_like(w)
+        return remembered[key]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this optimizer again, under Keras' names."""
+        return {"learning_rate": self.learning_rate}
+
+    def _positive(self, argument: str, value: Any) -> float:
+        return self._between(argument, value, np.nextafter(0.0, 1.0), np.inf, "a positive number")
+
+    def _fraction(self, argument: str, value: Any) -> float:
+        return self._between(argument, value, 0.0, 1.0, "a number from 0 to below 1")
+
+    def _between(self, argument: str, value: Any, low: float, high: float, wanted: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value < high:
+            raise ValueError(f"{type(self).__name__}: {argument} must be {wanted}, got {value!r}")
+        return float(value)
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if asked for.
+
+        plain:      w = w - lr g
+        momentum:   m = momentum m - lr g;   w = w + m
+        Nesterov:   m = momentum m - lr g;   w = w + momentum m - lr g
+
+    Momentum keeps going where the last steps went, as a ball rolls (Polyak, 1964). Nesterov's variant takes the
+    gradient as if one step ahead (Sutskever et al., "On the importance of initialization and momentum", 2013).
+
+    Args:
+        learning_rate: lr.
+        momentum: from 0 (none) to below 1.
+        nesterov: whether to use Nesterov's variant.
+        kernels: see `Optimizer`.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    name = "sgd"
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        kernels: str | None = None,
+    ) -> None:
+        super().__init__(learning_rate, kernels)
+        self.momentum = self._fraction("momentum", momentum)
+        self.nesterov = bool(nesterov)
+
+    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
+        """Change w in place, given g = dL/dw."""
+        lr, momentum = w.dtype.type(self.learning_rate), w.dtype.type(self.momentum)
+        if not self.momentum:
+            w -= lr * g
+            return
+        m = self.slot("momentum", key, w)
+        m[...] = momentum * m - lr * g
+        w += momentum * m - lr * g if self.nesterov else m
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this optimizer again, under Keras' names."""
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class Adam(Optimizer):
+    """Steps of about lr in every coordinate, whatever the size of its gradient.
+
+    At step t = 1, 2, ..., with running means of the gradient and of its square,
+
+        m = m + (g - m) (1 - beta_1)
+        v = v + (g^2 - v) (1 - beta_2)
+        w = w - alpha m / (sqrt(v) + epsilon),    alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)
+
+    m and v start at zero and so are too small at first; alpha makes up for both. Epsilon stands outside that
+    correction, as in Keras; the algorithm as printed in the paper has it inside (Kingma and Ba, "Adam: a method for
+    stochastic optimization", 2015; section 2 mentions this form). The arithmetic is in `npcnn/kernels/adam.py`.
+
+    Args:
+        learning_rate: lr.
+        beta_1, beta_2: how much of m and v stays at each step; from 0 to below 1.
+        epsilon: keeps the quotient finite where v is zero.
+        kernels: see `Optimizer`.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    name = "adam"
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        kernels: str | None = None,
+    ) -> None:
+        super().__init__(learning_rate, kernels)
+        self.beta_1 = self._fraction("beta_1", beta_1)
+        self.beta_2 = self._fraction("beta_2", beta_2)
+        self.epsilon = self._positive("epsilon", epsilon)
+
+    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
+        """Change w in place, given g = dL/dw."""
+        # Every scalar in w's own float type and rounded where Keras rounds it, so that the two agree to the last bit.
+        number, t = w.dtype.type, self.iterations
+        beta_1_power = number(float(number(self.beta_1)) ** t)
+        beta_2_power = number(float(number(self.beta_2)) ** t)
+        alpha = number(self.learning_rate) * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)
+        m, v = self.slot("momentum", key, w), self.slot("velocity", key, w)
+        update = ladder.find("adam", self.kernels)
+        update(w, g, m, v, alpha, number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this optimizer again, under Keras' names."""
+        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
+        return {**super().get_config(), **betas, "epsilon": self.epsilon}
+
+
+def get(optimizer: Any) -> Optimizer:
+    """Return the optimizer of that name ("adam", "sgd"), or the object itself if it is one.
+
+    Raises:
+        ValueError: there is none of that name, or the object has no update(params, grads).
+    """
+    classes = {c.name: c for c in (Adam, SGD)}
+    if isinstance(optimizer, str) and optimizer.lower() in classes:
+        return classes[optimizer.lower()]()
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    names = ", ".join(map(repr, classes))
+    raise ValueError(f"optimizer must be one of {names}, or an object from npcnn.optimizers; got {optimizer!r}")

@@ -1,0 +1,168 @@
+"""One training step, readable top to bottom: cut the batch into shards, forward, loss, backward, sum, update.
+
+A shard is a few images that go through the whole network together, on a thread of their own: kernels and NumPy both let
+other threads run while they compute. The cut does not depend on how many threads there are, and the shards' gradients
+are added in the order of the shards, so the same seed gives the same bits on one thread and on sixteen.
+
+While threads are at work, BLAS is held to one thread each: its own threads would spin while they wait, and take the
+cores from ours. Its setting is put back afterwards.
+"""
+
+import copy
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npcnn.layers import Softmax
+from npcnn.layers.layer import Layer
+from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+
+SHARD = 16  # images; small enough that a batch of 32 keeps two cores busy
+
+
+@dataclass
+class Plan:
+    """What a model does to a shard: its layers with their activations apart, and the loss they lead to."""
+
+    steps: list[Layer]
+    dtype: str
+    loss: Any
+    metrics: list[Any]
+    softmax: Layer | None  # the last step, when it is joined with the loss
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, list[Any]]:
+        """Return the last step's output and every step's cache."""
+        x, caches = x.astype(self.dtype, copy=False), []
+        for step in self.steps:
+            x, cache = step.forward(x, training)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy: np.ndarray, caches: list[Any]) -> dict[str, np.ndarray]:
+        """Return the gradient of every parameter, under the key "layer/parameter"."""
+        grads: dict[str, np.ndarray] = {}
+        for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
+            dy, step_grads = step.backward(dy, cache)
+            grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
+            if not step.needs_dx:
+                break
+        return grads
+
+    def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Return [loss, *metrics], each summed over the shard, and the loss' cache."""
+        loss, cache = self.loss.forward(y, output)
+        y_pred = self.softmax.forward(output)[0] if self.softmax else output
+        means = [float(loss)] + [float(metric(y, y_pred)) for metric in self.metrics]
+        return len(y) * np.array(means), cache
+
+
+def plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = ()) -> Plan:
+    """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss.
+
+    The steps share their parameters with the layers.
+    """
+    steps = [step for layer in layers for step in layer.split_activation()]
+    softmax = None
+    if isinstance(steps[-1], Softmax) and isinstance(loss, (SparseCategoricalCrossentropy, CategoricalCrossentropy)):
+        softmax, loss = steps.pop(), type(loss)(from_logits=True)
+    for i, step in enumerate(steps):
+        if step.params:  # nobody asks for the gradient of what the first of them is given
+            steps[i] = copy.copy(step)
+            steps[i].needs_dx = False
+            break
+    return Plan(steps, dtype, loss, list(metrics), softmax)
+
+
+def train_step(
+    plan: Plan,
+    optimizer: Any,
+    params: dict[str, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    batch: np.ndarray,
+    workers: "Workers",
+) -> np.ndarray:
+    """Take one step on the examples numbered by `batch`; return [loss, *metrics], summed over them, before the step."""
+
+    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        output, caches = plan.forward(x[shard], training=True)
+        totals, cache = plan.score(y[shard], output)
+        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
+        return totals, plan.backward(dy, caches)
+
+    totals = np.zeros(1 + len(plan.metrics))
+    grads: dict[str, np.ndarray] = {}
+    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, SHARD)):
+        totals = totals + shard_totals
+        for key, g in shard_grads.items():
+            grads[key] = np.add(grads[key], g, out=grads[key]) if key in grads else g
+    optimizer.update(params, {key: grads[key] for key in params})
+    return totals
+
+
+def cut(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield runs of `size` indices; the last may be shorter."""
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Workers:
+    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def __enter__(self) -> "Workers":
+        from threadpoolctl import threadpool_limits
+
+        self._blas = threadpool_limits(limits=1, user_api="blas")
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+        self._blas.restore_original_limits()
+
+    def map(self, function: Callable, items: Iterable) -> Iterator:
+        """Yield function(item) for every item, in their order."""
+        return self._pool.map(function, items) if self._pool else map(function, items)
+
+
+class Interrupt:
+    """Turns Ctrl-C into a flag that is looked at between steps, so that no update is cut in half.
+
+    A context manager. The first Ctrl-C sets `raised`; the second raises KeyboardInterrupt where it strikes.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __enter__(self) -> "Interrupt":
+        # Only the main thread may set signal handlers, and only it gets Ctrl-C.
+        self._main = threading.current_thread() is threading.main_thread()
+        if self._main:
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.raised:
+            raise KeyboardInterrupt
+        self.raised = True
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._previous)
