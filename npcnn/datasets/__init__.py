@@ -1,0 +1,1 @@
+"""Data to learn from: `from npcnn.datasets import mnist`."""

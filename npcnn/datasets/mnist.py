@@ -1,0 +1,143 @@
+"""MNIST: 70,000 handwritten digits of 28 by 28 grey pixels, 60,000 to train on and 10,000 to test on.
+
+Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition",
+Proceedings of the IEEE 86(11), 1998.
+
+    (x_train, y_train), (x_test, y_test) = mnist.load_data()
+
+takes the data from the first of these places that has it:
+
+- `mnist/` in the data folder, which is the one that the setting NPCNN_DATA_DIR names, or else npcnn's in the
+  user's cache;
+- the network: 11 MB, downloaded into that folder;
+- the sample of 5,000 digits that comes with npcnn (see `mnist_sample.md`), after a notice that says so.
+"""
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from npcnn.datasets import mnist_files, mnist_tfds
+from npcnn.datasets.idx import read_idx
+from npcnn.datasets.npz import read_npz
+from npcnn.errors import FileFormatError
+
+Split = tuple[np.ndarray, np.ndarray]
+
+SOURCES = ("auto", "mnist", "tfds", "sample")
+SAMPLE = Path(__file__).with_name("mnist_sample.npz")
+IMAGE, LABEL = (28, 28), ()
+KEYS = {"x_train": IMAGE, "y_train": LABEL, "x_test": IMAGE, "y_test": LABEL}
+
+
+def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
+    """Return ((x_train, y_train), (x_test, y_test)), like the function of that name in Keras.
+
+    Images are uint8 (N, 28, 28), 0 for background; labels are uint8 (N,), 0 to 9.
+
+    Args:
+        source: Where the digits come from:
+
+            - "auto": "mnist" if it is to be had, else "sample".
+            - "mnist": the four original files, bit for bit.
+            - "tfds": the same digits through tensorflow-datasets, which shuffles them: the order is another.
+            - "sample": 5,000 of MNIST's training digits: of each class the first 400 for training, the other
+              100 for the test. An accuracy on these 1,000 is not a MNIST test accuracy.
+            - a path: a folder with four files of the original names, gzipped or not, or Keras' mnist.npz.
+              They may hold any digits in that format.
+
+    Raises:
+        ValueError: The source is none of these.
+        FileNotFoundError: There is nothing at the path, or a file is missing in the folder.
+        FileFormatError: A file is damaged, or is not what its name says.
+        DownloadError: (an OSError) "mnist" or "tfds" is neither here nor to be downloaded.
+        ImportError: "tfds" without tensorflow-datasets.
+    """
+    source = resolve(source)
+    if source == "tfds":
+        arrays = mnist_tfds.load()
+    elif source == "mnist":
+        arrays = _read_files(mnist_files.fetch())
+    elif source == "sample":
+        arrays = _read_npz(SAMPLE)
+    elif Path(source).is_dir():
+        arrays = _read_files(_find_all(Path(source)))
+    else:
+        arrays = _read_npz(Path(source))
+    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def resolve(source: str | os.PathLike[str] = "auto") -> str:
+    """Return where load_data(source) takes its digits: "mnist", "tfds", "sample", or an absolute path.
+
+    For "auto" the decision falls here, so that a program can say which digits it measured. Original files
+    that are not here are downloaded; if that fails, a notice on stderr says why, and the answer is "sample".
+    Damaged files are an error, never a reason to take the sample.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
+    if source == "auto":
+        try:
+            mnist_files.fetch()
+        except mnist_files.DownloadError as error:
+            print(_notice(error), file=sys.stderr, flush=True)
+            return "sample"
+        return "mnist"
+    if source in SOURCES:
+        return str(source)
+    path = Path(os.path.expanduser(source))
+    if source and (path.is_dir() or path.is_file()):
+        return str(path.absolute())
+    if isinstance(source, os.PathLike) or set(source) & set("/\\~."):
+        raise FileNotFoundError(f"{path.absolute()}: no such folder or file to load MNIST from")
+    raise ValueError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
+
+
+def _notice(error: mnist_files.DownloadError) -> str:
+    paragraphs = [
+        "THIS IS NOT THE FULL MNIST.",
+        f"{error}.",
+        "Instead you get the sample that comes with npcnn: 5,000 of MNIST's 60,000 training digits, 4,000 to "
+        "train on and 1,000 to test on. An accuracy on these 1,000 is not a MNIST test accuracy.",
+        "To get the full set, run again with a network (11 MB are downloaded, once), or put the four files "
+        "named *-ubyte.gz into a folder DIR/mnist and set NPCNN_DATA_DIR=DIR.",
+    ]
+    rule = "=" * 78
+    filled = [textwrap.fill(text, 78, break_long_words=False, break_on_hyphens=False) for text in paragraphs]
+    return "\n".join([rule, *filled, rule])
+
+
+def _find_all(folder: Path) -> dict[str, Path]:
+    found = mnist_files.find(folder)
+    missing = [name for name in mnist_files.NAMES if name not in found]
+    if missing:
+        raise FileNotFoundError(f"{folder}: there is no {', no '.join(missing)}, with or without .gz")
+    return found
+
+
+def _read_files(paths: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Read four IDX files, given by the names they were published under."""
+    files = dict(zip(KEYS, (paths[name] for name in mnist_files.NAMES), strict=True))
+    arrays = {key: read_idx(files[key], shape) for key, shape in KEYS.items()}
+    _check_labels(files["y_train"], arrays["x_train"], arrays["y_train"])
+    _check_labels(files["y_test"], arrays["x_test"], arrays["y_test"])
+    return arrays
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read a file with Keras' names for the arrays."""
+    arrays = read_npz(path, KEYS)
+    _check_labels(f"{path}: y_train", arrays["x_train"], arrays["y_train"])
+    _check_labels(f"{path}: y_test", arrays["x_test"], arrays["y_test"])
+    return arrays
+
+
+def _check_labels(where: str | Path, images: np.ndarray, labels: np.ndarray) -> None:
+    if len(labels) != len(images):
+        raise FileFormatError(f"{where}: {len(labels):,} labels for {len(images):,} images")
+    if labels.max() > 9:
+        n = int(labels.argmax())
+        raise FileFormatError(f"{where}: label number {n:,} is {labels[n]}, must be 0 to 9")

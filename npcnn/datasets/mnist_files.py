@@ -1,0 +1,141 @@
+"""The four original files of MNIST: where they stand, how they get there, and whether they are genuine."""
+
+import errno
+import hashlib
+import os
+import queue
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from npcnn.errors import FileFormatError
+
+URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+SHA256 = {
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+NAMES = tuple(name for name in SHA256 if not name.endswith(".gz"))  # in the order of Keras' four arrays
+
+FIRST_ANSWER = 3.0  # seconds to wait for any sign of life before we say that there is no network
+NEXT_ANSWER = 10.0  # seconds to wait in the middle of a download
+
+
+class DownloadError(OSError):
+    """Files are neither here nor to be had: no network, or no place to put them."""
+
+
+def data_folder() -> Path:
+    """Return the folder that the setting NPCNN_DATA_DIR names, or else npcnn's in the user's cache."""
+    setting = os.environ.get("NPCNN_DATA_DIR")
+    return Path(os.path.expanduser(setting)) if setting else cache_folder()
+
+
+def cache_folder() -> Path:
+    """Return npcnn's folder in the user's cache."""
+    import pooch
+
+    return Path(pooch.os_cache("npcnn"))
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files may be put into a folder, which need not exist yet."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    write_bits = folder.stat().st_mode & 0o222  # to root every folder is writable; the bits say what is meant
+    return folder.is_dir() and write_bits != 0 and os.access(folder, os.W_OK)
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """Return those of the four files that stand in the folder, name -> path; a gzipped one goes first."""
+    found: dict[str, Path] = {}
+    for name in NAMES:
+        for path in (folder / f"{name}.gz", folder / name):
+            if path.is_file():
+                found.setdefault(name, path)
+    return found
+
+
+def fetch() -> dict[str, Path]:
+    """Return the four files in the data folder, name -> path, checked; what is missing is downloaded.
+
+    Raises:
+        FileFormatError: A file is not MNIST's.
+        DownloadError: A file is missing, and cannot be downloaded.
+    """
+    folder = data_folder() / "mnist"
+    found = find(folder)
+    for path in found.values():
+        check(path)
+    missing = [f"{name}.gz" for name in NAMES if name not in found]
+    if missing:
+        download(missing, folder)
+    return find(folder)
+
+
+def check(path: Path) -> None:
+    """Raise FileFormatError unless this is, bit for bit, the file of that name as it was published."""
+    with open(path, "rb") as file:
+        got = hashlib.file_digest(file, "sha256").hexdigest()
+    if got != SHA256[path.name]:
+        raise FileFormatError(
+            f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
+            "Delete it and it will be downloaded again; to read other data, give load_data its folder."
+        )
+
+
+def download(names: list[str], folder: Path) -> None:
+    """Download files into the folder, each under its name only once it is complete and checked."""
+    import pooch
+
+    def transfer(url: str, file: str, caller: pooch.Pooch | None) -> None:
+        pooch.HTTPDownloader(progressbar=True, timeout=(FIRST_ANSWER, NEXT_ANSWER))(url, file, caller)
+        os.chmod(file, 0o644)  # pooch's temporary file is private, but data folders are shared
+
+    lacking = f"{folder} lacks {', '.join(names)}"
+    if not is_writable(folder):
+        raise DownloadError(f"{lacking}, and nothing can be written into that folder")
+    try:
+        knock()
+        for name in names:
+            try:
+                pooch.retrieve(URL + name, SHA256[name], fname=name, path=folder, downloader=transfer)
+            except ValueError as error:  # pooch: the hash is wrong
+                raise FileFormatError(f"{folder / name}: {error}") from error
+    except OSError as error:
+        host, why = urlsplit(URL).hostname, error.strerror or type(error).__name__
+        raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from error
+
+
+def knock() -> None:
+    """Raise OSError unless the server gives a sign of life within FIRST_ANSWER seconds.
+
+    A timeout given to a library counts anew for each step and for each of the server's addresses, and does
+    not count for the look-up of its name, which can take long without a network. Hence a thread, which is
+    left behind when the time is up.
+    """
+    import pooch
+
+    outcome: queue.Queue[Exception | None] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            pooch.HTTPDownloader(timeout=FIRST_ANSWER)(URL + f"{NAMES[0]}.gz", None, None, check_only=True)
+            outcome.put(None)
+        except Exception as error:
+            outcome.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        error = outcome.get(timeout=FIRST_ANSWER)
+    except queue.Empty:
+        error = TimeoutError(errno.ETIMEDOUT, f"no answer within {FIRST_ANSWER:g} seconds")
+    if error:
+        raise error
