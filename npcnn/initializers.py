@@ -80,7 +80,7 @@ def get(initializer: str | Initializer) -> Initializer:
     """
     if callable(initializer):
         return initializer
-    if initializer in _BY_NAME:
+    if isinstance(initializer, str) and initializer in _BY_NAME:
         return _BY_NAME[initializer]
     raise ValueError(f"no initializer {initializer!r}; there are {', '.join(_BY_NAME)}, or a function (shape, rng)")
 

@@ -47,10 +47,16 @@ class _Crossentropy:
             raise ValueError(f"{self.name}: from_logits must be True or False, got {from_logits!r}")
         self.from_logits = bool(from_logits)
 
+    def _check_rows(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 2:
+            hint = "put layers.Flatten() and a Dense layer in front of the loss"
+            raise ValueError(f"{self.name}: y_pred must be (N, K), a row of K class scores each, got {shape}; {hint}")
+
     def _check_predictions(self, y_pred: np.ndarray) -> np.ndarray:
         y_pred = np.asarray(y_pred)
-        if y_pred.ndim != 2 or y_pred.size == 0 or y_pred.dtype.kind not in "fc":
-            wanted = "a float array (N, K), a row of K class scores for each of N >= 1 examples"
+        self._check_rows(y_pred.shape)
+        if y_pred.size == 0 or y_pred.dtype.kind not in "fc":
+            wanted = "a float array (N, K), with N and K at least 1"
             raise ValueError(f"{self.name}: y_pred must be {wanted}, got {y_pred.dtype} of shape {y_pred.shape}")
         return y_pred
 
@@ -96,6 +102,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     def check_labels(self, y_true: np.ndarray, predictions: tuple[int, ...]) -> np.ndarray:
         """Return the labels as integers (N,), checked against predictions of shape (N, K)."""
+        self._check_rows(predictions)
         y, (N, K) = np.asarray(y_true), predictions
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.shape != (N,):
@@ -158,6 +165,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
     def check_labels(self, y_true: np.ndarray, predictions: tuple[int, ...]) -> np.ndarray:
         """Return the labels (N, K), checked against predictions of shape (N, K)."""
+        self._check_rows(predictions)
         t = np.asarray(y_true)
         if t.shape != predictions:
             hint = "; for class numbers use 'sparse_categorical_crossentropy'" if t.shape == predictions[:1] else ""

@@ -18,6 +18,9 @@ class Accuracy:
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
         """Return the accuracy, from 0 to 1."""
         y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        if y_pred.ndim != 2 or y_true.shape not in (y_pred.shape, (len(y_pred), 1), (len(y_pred),)):
+            wanted = "y_true (N,), (N, 1) or (N, K) for y_pred (N, K)"
+            raise ValueError(f"accuracy: needs {wanted}, got y_true {y_true.shape} for y_pred {y_pred.shape}")
         labels = y_true.argmax(axis=-1) if y_true.shape == y_pred.shape else y_true.reshape(len(y_pred))
         return float((y_pred.argmax(axis=-1) == labels).mean())
 

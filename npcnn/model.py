@@ -8,32 +8,14 @@ from typing import Any
 import numpy as np
 
 from npcnn import losses, optimizers
-from npcnn.checks import check_count, check_images, check_labels
+from npcnn.checks import as_examples, check_count, check_images, check_labels, check_seed
+from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
 from npcnn.layers.input import Input
 from npcnn.layers.layer import Layer, Shape, check_dtype
 from npcnn.metrics import get as metric_named
 from npcnn.progress import Progress, resolve_verbose
 from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, plan, train_step
-
-
-class History:
-    """What `fit` returns: `history["val_accuracy"][i]` and the like, for each epoch number in `epoch`.
-
-    Training values are running means over the epoch's batches, each taken with the weights as they were before the
-    batch's update; validation values are taken with the weights at the end of the epoch. So the first epoch's
-    validation accuracy is often above its training accuracy.
-    """
-
-    def __init__(self) -> None:
-        self.epoch: list[int] = []
-        self.history: dict[str, list[float]] = {}
-
-    def append(self, values: dict[str, float]) -> None:
-        """Note one more epoch."""
-        self.epoch.append(len(self.epoch))
-        for name, value in values.items():
-            self.history.setdefault(name, []).append(float(value))
 
 
 class Sequential:
@@ -64,6 +46,10 @@ class Sequential:
         threads: int | None = None,
         seed: int | None = 0,
     ) -> None:
+        if not isinstance(layers, (list, tuple)):
+            raise TypeError(f"Sequential: layers must be a list of layers, got {type(layers).__name__}")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"Sequential: name must be a non-empty string, got {name!r}")
         layers = list(layers)
         for layer in layers:
             if not isinstance(layer, Layer):
@@ -79,7 +65,7 @@ class Sequential:
         self.kernels = check_rung(kernels, "Sequential")
         self.dtype = check_dtype(dtype, "Sequential")
         self.threads = check_count("Sequential: threads", available_cpus() if threads is None else threads)
-        self.rng = np.random.default_rng(seed)
+        self.rng = check_seed("Sequential: seed", seed)
         self.input_shape: Shape | None = None
         self.optimizer: Any = None
         self.loss: Any = None
@@ -99,10 +85,22 @@ class Sequential:
         Raises:
             ValueError: a layer cannot take what the one before returns.
         """
-        self.input_shape = shape = Input(input_shape).shape
-        for layer in self.layers:
-            layer.build(shape, self.rng)
-            shape = layer.output_shape
+        shape = Input(input_shape).shape
+        new = [layer for layer in self.layers if layer.input_shape is None]
+        state = self.rng.bit_generator.state
+        try:
+            for layer in self.layers:
+                if layer in new:
+                    layer.build(shape, self.rng)
+                elif layer.input_shape != shape:
+                    raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
+                shape = layer.output_shape
+        except Exception:
+            for layer in new:
+                layer.input_shape, layer.output_shape, layer.params = None, None, {}
+            self.rng.bit_generator.state = state
+            raise
+        self.input_shape = self.layers[0].input_shape
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
         """Choose how to train.
@@ -115,11 +113,13 @@ class Sequential:
         Raises:
             ValueError: a name is unknown.
         """
-        if isinstance(metrics, str):
-            raise ValueError(f"metrics must be a list, got the string {metrics!r}; [{metrics!r}] would work")
-        self.loss = losses.get(loss)
-        self.metrics = [metric_named(metric) for metric in metrics or ()]
-        self.optimizer = optimizers.get(optimizer)
+        if metrics is not None and not isinstance(metrics, (list, tuple)):
+            raise ValueError(f"metrics must be a list like ['accuracy'], got {metrics!r}")
+        found = losses.get(loss), [metric_named(metric) for metric in metrics or ()], optimizers.get(optimizer)
+        names = [metric.name for metric in found[1]]
+        if len(set(names)) < len(names):
+            raise ValueError(f"metrics must have different names, got {names}")
+        self.loss, self.metrics, self.optimizer = found
         self.optimizer.kernels = self.optimizer.kernels or self.kernels
 
     # ------------------------------------------------------------------ train, evaluate, predict
@@ -159,18 +159,20 @@ class Sequential:
         """
         self._need_compile("fit")
         if self.input_shape is None:
-            self.build(np.shape(x)[1:])
+            self.build(as_examples("x", x).shape[1:])
         x, y = self._check_examples("", x, y)
         if validation_data is None:
             x, y, validation = split_tail(x, y, validation_split)
         elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
             validation = self._check_examples("validation_data: ", *validation_data)
         else:
-            raise ValueError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}")
+            size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
+            got = f"{type(validation_data).__name__}{size}"
+            raise ValueError(f"validation_data must be a pair (x, y), got {got}")
         batch_size = check_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs)
         verbose = resolve_verbose(verbose)
-        rng = self.rng if seed is None else np.random.default_rng(seed)
+        rng = self.rng if seed is None else check_seed("seed", seed)
 
         self.history = History()
         steps = self._plan()
@@ -193,8 +195,9 @@ class Sequential:
                             values |= {f"val_{name}": value for name, value in means.items()}
                             progress.show(values)
                         self.history.append(values)
-                if interrupt.raised:
+                if interrupt.raised and verbose:
                     print(f"Stopped in epoch {epoch + 1} after {seen} of {len(x)} examples; what was learned is kept.")
+                if interrupt.raised:
                     break
         return self.history
 
@@ -275,6 +278,8 @@ class Sequential:
             ValueError: their number or a shape does not fit; nothing is changed then.
         """
         self._need_weights("set_weights")
+        if not isinstance(weights, (list, tuple)):
+            raise TypeError(f"set_weights: weights must be a list of arrays, got {weights!r}")
         weights = [np.asarray(w) for w in weights]
         if len(weights) != len(self.params):
             raise ValueError(f"set_weights: this model has {len(self.params)} arrays of weights, got {len(weights)}")
@@ -342,7 +347,10 @@ class Sequential:
         x = check_images(f"{prefix}x", x, self.input_shape)
         y = check_labels(f"{prefix}y", y, len(x))
         if hasattr(self.loss, "check_labels"):
-            y = self.loss.check_labels(y, (len(x), *self.output_shape))
+            try:
+                y = self.loss.check_labels(y, (len(x), *self.output_shape))
+            except ValueError as error:
+                raise ValueError(f"{prefix}{error}") from None
         return x, y
 
     def _need_compile(self, method: str) -> None:
@@ -369,7 +377,7 @@ class Sequential:
 
 def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, tuple | None]:
     """Cut the last `share` of the examples off, for validation."""
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+    if isinstance(share, bool) or not isinstance(share, (int, float, np.floating)) or not 0 <= share < 1:
         raise ValueError(f"validation_split must be a number from 0 to below 1, got {share!r}")
     at = int(len(x) * (1 - share))
     if at == 0:

@@ -57,6 +57,9 @@ class Optimizer:
         remembered = self.slots.setdefault(name, {})
         if key not in remembered:
             remembered[key] = np.zeros_like(w)
+        if remembered[key].shape != w.shape:
+            kind = type(self).__name__
+            raise ValueError(f"{kind}: it remembers another model's {key!r}; give each model an optimizer of its own")
         return remembered[key]
 
     def get_config(self) -> dict[str, Any]:
@@ -107,6 +110,8 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, kernels)
         self.momentum = self._fraction("momentum", momentum)
+        if not isinstance(nesterov, (bool, np.bool_)):
+            raise ValueError(f"SGD: nesterov must be True or False, got {nesterov!r}")
         self.nesterov = bool(nesterov)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:

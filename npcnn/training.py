@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.layers import Softmax
+from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.layer import Layer
+from npcnn.layers.softmax import Softmax
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
 SHARD = 16  # images; small enough that a batch of 32 keeps two cores busy
@@ -63,20 +64,35 @@ class Plan:
 
 
 def plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = ()) -> Plan:
-    """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss.
+    """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss; and on
+    the rung `fused`, convolution, ReLU and pool become one step where they can.
 
     The steps share their parameters with the layers.
     """
     steps = [step for layer in layers for step in layer.split_activation()]
     softmax = None
-    if isinstance(steps[-1], Softmax) and isinstance(loss, (SparseCategoricalCrossentropy, CategoricalCrossentropy)):
+    if isinstance(steps[-1], Softmax) and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
         softmax, loss = steps.pop(), type(loss)(from_logits=True)
+    steps = fuse(steps)
     for i, step in enumerate(steps):
         if step.params:  # nobody asks for the gradient of what the first of them is given
             steps[i] = copy.copy(step)
             steps[i].needs_dx = False
             break
     return Plan(steps, dtype, loss, list(metrics), softmax)
+
+
+def fuse(steps: list[Any]) -> list[Layer]:
+    """Put one ConvReLUMaxPool in the place of every three steps that it fits."""
+    fused: list[Layer] = []
+    while steps:
+        if ConvReLUMaxPool.fits(steps[:3]):
+            fused.append(ConvReLUMaxPool(steps[0], steps[2]))
+            steps = steps[3:]
+        else:
+            fused.append(steps[0])
+            steps = steps[1:]
+    return fused
 
 
 def train_step(

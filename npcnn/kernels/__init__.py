@@ -1,17 +1,21 @@
 """The ladder: the same arithmetic written several times, each faster than the last, each equal to the one before.
 
     loops    nested Python loops that spell the equation out, index by index: the definition
-    im2col   patches laid out as rows of a matrix, then one matrix product: what NumPy is good at
+    im2col   patches laid out as rows of a matrix, then one matrix product: why frameworks do it
+    jit      the loops again, compiled by numba: no patches, contiguous inner loops: what the CPU wants
+    fused    convolution, ReLU and max pooling in one pass, and a backward pass that follows only the winners
 
-One file an operation, slowest rung first. Kernels know nothing of layers; they get arrays and pairs of numbers.
+One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. Where three neighbouring layers do
+not fit it, `fused` means the fastest rung that each has. Kernels know nothing of layers: they get arrays and pairs.
 """
 
+from importlib.util import find_spec
 from typing import Any
 
 from npcnn.kernels import adam, conv2d, dense, max_pool2d
 
-RUNGS = ("loops", "im2col")
-DEFAULT = "im2col"  # of a model
+RUNGS = ("loops", "im2col", "jit", "fused")
+DEFAULT = "fused" if find_spec("numba") else "im2col"  # of a model; a layer on its own takes "im2col"
 
 _OPERATIONS: dict[str, dict[str, Any]] = {
     "conv2d": conv2d.RUNGS,
@@ -34,3 +38,9 @@ def find(operation: str, rung: str | None) -> Any:
     None, a layer on its own that names no rung, means "im2col", which needs no compiler.
     """
     return _OPERATIONS[operation][rung or "im2col"]
+
+
+def rung_of(operation: str, rung: str | None) -> str:
+    """Return the rung whose kernels `find` really returns: where there is no fused kernel, "fused" is another's."""
+    kernels = find(operation, rung)
+    return next(name for name, others in _OPERATIONS[operation].items() if others == kernels)

@@ -1,6 +1,17 @@
-"""Adam's arithmetic on one array of parameters. The equations are in `npcnn/optimizers.py`."""
+"""Adam's arithmetic on one array of parameters. The equations are in `npcnn/optimizers.py`.
+
+Every rung has the signature
+
+    update(w, g, m, v, alpha, one_minus_beta_1, one_minus_beta_2, epsilon)
+
+with w, g, m, v of one shape, any, and numbers of their dtype. It changes w, m and v in place.
+"""
+
+from functools import partial
 
 import numpy as np
+
+from npcnn.kernels.compile import jit
 
 
 def update_numpy(
@@ -13,10 +24,40 @@ def update_numpy(
     one_minus_beta_2: np.floating,
     epsilon: np.floating,
 ) -> None:
-    """Change w, m and v in place."""
+    """Change w, m and v in place, one operation on whole arrays after the other."""
     m += (g - m) * one_minus_beta_1
     v += (g * g - v) * one_minus_beta_2
     w -= m * alpha / (np.sqrt(v) + epsilon)
 
 
-RUNGS = {"loops": update_numpy, "im2col": update_numpy}
+def update_jit(
+    w: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    alpha: np.floating,
+    one_minus_beta_1: np.floating,
+    one_minus_beta_2: np.floating,
+    epsilon: np.floating,
+) -> None:
+    """Change w, m and v in place, in one pass over memory; bit for bit what `update_numpy` gives.
+
+    Raises:
+        ValueError: w, m or v is not contiguous.
+    """
+    for name, array in (("w", w), ("m", m), ("v", v)):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"adam: {name} must be contiguous, got strides {array.strides}")
+    flat = (array.reshape(-1) for array in (w, g, m, v))
+    _update(*flat, alpha, one_minus_beta_1, one_minus_beta_2, epsilon)
+
+
+@partial(jit, contract=False)  # a fused multiply-add rounds once where NumPy rounds twice
+def _update(w, g, m, v, alpha, one_minus_beta_1, one_minus_beta_2, epsilon):  # type: ignore[no-untyped-def]
+    for i in range(len(w)):
+        m[i] += (g[i] - m[i]) * one_minus_beta_1
+        v[i] += (g[i] * g[i] - v[i]) * one_minus_beta_2
+        w[i] -= m[i] * alpha / (np.sqrt(v[i]) + epsilon)
+
+
+RUNGS = {"loops": update_numpy, "im2col": update_numpy, "jit": update_jit, "fused": update_jit}

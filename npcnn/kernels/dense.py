@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.kernels.compile import jit
+
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
 
 
@@ -56,7 +58,61 @@ def backward_im2col(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradien
     return dy @ w.T if need_dx else None, x.T @ dy, dy.sum(axis=0)
 
 
+# ------------------------------------------------------------------ jit: the loops again, compiled
+
+
+def forward_jit(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Any]:
+    """The sums of `loops` with u, which is contiguous in w and y, innermost."""
+    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    y = np.empty((len(x), w.shape[1]), np.result_type(x, w, b))
+    _forward(x, w, b, y)
+    return y, (x, w)
+
+
+@jit
+def _forward(x, w, b, y):
+    N, U = y.shape
+    C, U = w.shape
+    for n in range(N):
+        outputs = y[n]
+        outputs[:] = b
+        for c in range(C):
+            weights, value = w[c], x[n, c]
+            for u in range(U):
+                outputs[u] += value * weights[u]
+
+
+def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
+    """The sums of `loops`: dw along u, dx along c, both contiguous."""
+    x, w = cache
+    dtype = np.result_type(dy, x, w)
+    w_by_c = np.ascontiguousarray(w.T)
+    dx, dw = np.zeros(x.shape if need_dx else (0, 0), dtype), np.zeros(w.shape, dtype)
+    _backward(np.ascontiguousarray(dy), x, w_by_c, dx, dw)
+    return dx if need_dx else None, dw, dy.sum(axis=0, dtype=dtype)
+
+
+@jit
+def _backward(dy, x, w_by_c, dx, dw):
+    N, U = dy.shape
+    C, U = dw.shape
+    for n in range(N):
+        gradients = dy[n]
+        for c in range(C):
+            dweights, value = dw[c], x[n, c]
+            for u in range(U):
+                dweights[u] += value * gradients[u]
+    for n in range(dx.shape[0]):
+        dinputs = dx[n]
+        for u in range(U):
+            weights, gradient = w_by_c[u], dy[n, u]
+            for c in range(C):
+                dinputs[c] += weights[c] * gradient
+
+
 RUNGS = {
     "loops": (forward_loops, backward_loops),
     "im2col": (forward_im2col, backward_im2col),
+    "jit": (forward_jit, backward_jit),
+    "fused": (forward_im2col, backward_im2col),  # BLAS: nothing is faster for a plain matrix product
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.kernels.compile import jit
 from npcnn.kernels.windows import Pads, Pair, crop, offsets, output_size, pad
 
 
@@ -83,7 +84,60 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     return crop(dxp, pads)
 
 
+# ------------------------------------------------------------------ jit: the loops again, compiled
+
+
+def forward_jit(x: np.ndarray, pool_size: Pair, strides: Pair, pads: Pads) -> tuple[np.ndarray, Any]:
+    """The comparisons of `loops`, one window after the other, with c, which is contiguous, innermost."""
+    OH, OW = output_size(x.shape[1:3], pool_size, strides, pads=pads)
+    xp = np.ascontiguousarray(pad(x, pads, -np.inf))
+    y = np.empty((len(x), OH, OW, x.shape[3]), x.dtype)
+    winner = np.empty(y.shape, np.int32)
+    _forward(xp, y, winner, *pool_size, *strides)
+    return y, (winner, xp.shape, pool_size, strides, pads)
+
+
+@jit
+def _forward(xp, y, winner, KH, KW, SH, SW):
+    N, OH, OW, C = y.shape
+    for n in range(N):
+        for i in range(OH):
+            for j in range(OW):
+                best, winners = y[n, i, j], winner[n, i, j]
+                best[:] = xp[n, i * SH, j * SW]
+                winners[:] = 0
+                for kh in range(KH):
+                    for kw in range(KW):
+                        values = xp[n, i * SH + kh, j * SW + kw]
+                        for c in range(C):
+                            # As in `beats`: larger, or the first NaN.
+                            if values[c] > best[c] or (np.isnan(values[c]) and not np.isnan(best[c])):
+                                best[c] = values[c]
+                                winners[c] = kh * KW + kw
+
+
+def backward_jit(dy: np.ndarray, cache: Any) -> np.ndarray:
+    """dx[n, winner(n, i, j, c), c] += dy[n, i, j, c]."""
+    winner, padded_shape, (_, KW), strides, pads = cache
+    dxp = np.zeros(padded_shape, dy.dtype)
+    _backward(np.ascontiguousarray(dy), winner, dxp, KW, *strides)
+    return crop(dxp, pads)
+
+
+@jit
+def _backward(dy, winner, dxp, KW, SH, SW):
+    N, OH, OW, C = dy.shape
+    for n in range(N):
+        for i in range(OH):
+            for j in range(OW):
+                for c in range(C):
+                    kh, kw = divmod(winner[n, i, j, c], KW)
+                    dxp[n, i * SH + kh, j * SW + kw, c] += dy[n, i, j, c]
+
+
 RUNGS = {
     "loops": (forward_loops, backward_loops),
     "im2col": (forward_im2col, backward_im2col),
+    "jit": (forward_jit, backward_jit),
+    "fused": (forward_jit, backward_jit),
 }

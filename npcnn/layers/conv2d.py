@@ -52,6 +52,8 @@ class Conv2D(WeightedLayer):
         RuntimeError: forward before build.
     """
 
+    operation = "conv2d"
+
     def __init__(
         self,
         filters: int,
@@ -95,15 +97,15 @@ class Conv2D(WeightedLayer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find("conv2d", self.kernels)
+        forward, backward = ladder.find(self.operation, self.kernels)
         y, cache = forward(x, *self.weights(), self.strides, self.pads, self.dilation_rate)
         y, activation_cache = self.activate(y, training)
-        return y, (backward, cache, activation_cache)
+        return y, (backward, cache, activation_cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, OH, OW, F)."""
-        backward, cache, activation_cache = cache
-        dy = self.activate_backward(self.check_gradient(dy), activation_cache)
+        backward, cache, activation_cache, N = cache
+        dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
         dx, dw, db = backward(dy, cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
 

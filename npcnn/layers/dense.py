@@ -38,6 +38,8 @@ class Dense(WeightedLayer):
         RuntimeError: forward before build.
     """
 
+    operation = "dense"
+
     def __init__(
         self,
         units: int,
@@ -67,15 +69,15 @@ class Dense(WeightedLayer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, U) for x (N, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find("dense", self.kernels)
+        forward, backward = ladder.find(self.operation, self.kernels)
         y, cache = forward(x, *self.weights())
         y, activation_cache = self.activate(y, training)
-        return y, (backward, cache, activation_cache)
+        return y, (backward, cache, activation_cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Return dx (N, C) and {"kernel": dw, "bias": db}, given dy (N, U)."""
-        backward, cache, activation_cache = cache
-        dy = self.activate_backward(self.check_gradient(dy), activation_cache)
+        backward, cache, activation_cache, N = cache
+        dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
         dx, dw, db = backward(dy, cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
 

@@ -21,12 +21,12 @@ class Flatten(Layer):
         self.input_shape = self.check_input_shape(input_shape)
         self.output_shape = (math.prod(self.input_shape),)
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, None]:
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, int]:
         """Return y (N, H W C)."""
         x = self.check_input(x)
-        return x.reshape(len(x), *self.output_shape), None
+        return x.reshape(len(x), *self.output_shape), len(x)
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx in the shape of x."""
-        dy = self.check_gradient(dy)
+        dy = self.check_gradient(dy, cache)
         return dy.reshape(len(dy), *self.input_shape), {}

@@ -33,13 +33,14 @@ class Input(Layer):
         if self.input_shape != self.shape:
             raise self.error(f"promises data of shape {self.shape}, got input_shape {self.input_shape}")
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, None]:
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, int]:
         """Return x itself, checked."""
-        return self.check_input(x), None
+        x = self.check_input(x)
+        return x, len(x)
 
-    def backward(self, dy: np.ndarray, cache: None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def backward(self, dy: np.ndarray, cache: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dy itself."""
-        return self.check_gradient(dy), {}
+        return self.check_gradient(dy, cache), {}
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again."""

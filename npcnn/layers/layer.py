@@ -29,6 +29,7 @@ class Layer:
     """
 
     activation: "Layer | None" = None
+    operation: str | None = None  # which of the kernels' operations it uses, if any
     # False for the first layer of a model: nobody asks for the gradient of the data, so backward returns None for it.
     needs_dx = True
 
@@ -116,22 +117,27 @@ class Layer:
         """Return x as a floating (or complex) array, or say why this layer cannot take it."""
         if self.input_shape is None:
             raise RuntimeError(f"{self}: not built yet; call build(input_shape, rng), or put it in a Sequential")
-        x = np.asarray(x)
-        if x.shape[1:] != self.input_shape or x.ndim != len(self.input_shape) + 1:
-            wanted = ", ".join(str(n) for n in self.input_shape)
-            raise self.error(f"x must have shape (N, {wanted}), got {x.shape}")
-        if x.dtype.kind in "biu" or x.dtype == np.float16:
-            return x.astype(self.dtype or np.float32)
-        if x.dtype.kind not in "fc":
-            raise TypeError(f"{self}: x must be an array of numbers, got dtype {x.dtype}")
-        return x
+        return self._check_array("x", x, self.input_shape)
 
-    def check_gradient(self, dy: np.ndarray) -> np.ndarray:
-        """Return dy as an array of this layer's output shape, or say what shape it should have."""
-        dy = np.asarray(dy)
-        if self.output_shape is None or dy.shape[1:] != self.output_shape:
-            raise self.error(f"dy must have the shape of the output, (N, *{self.output_shape}), got {dy.shape}")
+    def check_gradient(self, dy: np.ndarray, N: int) -> np.ndarray:
+        """Return dy as a floating (or complex) array, or say why it is no gradient of this layer's N outputs."""
+        dy = self._check_array("dy", dy, self.output_shape)
+        if len(dy) != N:
+            raise self.error(f"dy must have one gradient for each of the {N} outputs of forward, got {len(dy)}")
         return dy
+
+    def _check_array(self, argument: str, value: Any, shape: Shape) -> np.ndarray:
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise self.error(f"{argument} must be an array, got rows of unequal lengths") from None
+        if array.shape[1:] != shape:
+            raise self.error(f"{argument} must have shape (N, {', '.join(map(str, shape))}), got {array.shape}")
+        if array.dtype.kind in "biu" or array.dtype == np.float16:
+            return array.astype(self.dtype or np.float32)
+        if array.dtype.kind not in "fc":
+            raise TypeError(f"{self}: {argument} must be an array of numbers, got dtype {array.dtype}")
+        return array
 
 
 def check_dtype(dtype: Any, owner: str) -> str:

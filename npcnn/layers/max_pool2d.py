@@ -41,6 +41,7 @@ class MaxPool2D(Layer):
         RuntimeError: forward before build.
     """
 
+    operation = "max_pool2d"
     default_name = "max_pooling2d"  # Keras' name for the class
 
     def __init__(
@@ -66,22 +67,21 @@ class MaxPool2D(Layer):
         OH, OW = output_size((H, W), *window, pads=self.pads)
         if OH < 1 or OW < 1:
             raise self.error(
-                f"pool_size {self.pool_size} is larger than the {H} x {W} input; "
-                "use a smaller window or padding='same'"
+                f"pool_size {self.pool_size} is larger than the {H} x {W} input; use a smaller window or padding='same'"
             )
         self.output_shape = (OH, OW, C)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find("max_pool2d", self.kernels)
+        forward, backward = ladder.find(self.operation, self.kernels)
         y, cache = forward(x, self.pool_size, self.strides, self.pads)
-        return y, (backward, cache)
+        return y, (backward, cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx (N, H, W, C), given dy (N, OH, OW, C)."""
-        backward, cache = cache
-        return backward(self.check_gradient(dy), cache), {}
+        backward, cache, N = cache
+        return backward(self.check_gradient(dy, N), cache), {}
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names."""

@@ -28,5 +28,5 @@ class ReLU(Layer):
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx = dy where x was positive."""
-        y, dy = cache, self.check_gradient(dy)
+        y, dy = cache, self.check_gradient(dy, len(cache))
         return np.where(y.real > 0, dy, 0), {}

@@ -31,5 +31,5 @@ class Softmax(Layer):
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx, which is y (dy - <dy, y>) row by row."""
-        y, dy = cache, self.check_gradient(dy)
+        y, dy = cache, self.check_gradient(dy, len(cache))
         return y * (dy - (dy * y).sum(axis=-1, keepdims=True)), {}

@@ -89,7 +89,10 @@ class WeightedLayer(Layer):
 
     def _new_parameter(self, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
         create = self.kernel_initializer if key == "kernel" else self.bias_initializer
-        array = np.array(create(shape, rng), dtype=self.dtype or "float32", order="C")
+        try:
+            array = np.array(create(shape, rng), dtype=self.dtype or "float32", order="C")
+        except ValueError as error:
+            raise self.error(f"{key}_initializer: {error}") from None
         if array.shape != shape:
             raise self.error(f"{key}_initializer returned shape {array.shape} where {shape} is needed")
         return array

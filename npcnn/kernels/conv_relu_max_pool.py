@@ -1,0 +1,242 @@
+"""The last rung: a convolution of stride 1, ReLU and a 2 x 2 max pool, three layers in one pass.
+
+Forward. A pooling window covers four positions of the convolution, p = 0, 1, 2, 3 at (2i, 2j), (2i, 2j + 1),
+(2i + 1, 2j), (2i + 1, 2j + 1). With (r, q) the place of position p,
+
+    z_p[f]        = b[f] + sum over kh, kw, c of x[n, r + kh, q + kw, c] * w[kh, kw, c, f]
+    y[n, i, j, f] = max(0, z_0[f], z_1[f], z_2[f], z_3[f])
+
+The four sums share every weight they read, and meet the maximum before they ever reach memory. What is kept
+for the way back is one byte an output: which position won (of equals the first), or nobody if none is above 0.
+
+Backward. A maximum passes its gradient on to the winner alone, so of the four gradients of z three are zero;
+ReLU makes the fourth zero where nobody won. Everywhere else, with g = dy[n, i, j, f] and (r, q) the place of the
+winner,
+
+    db[f]                    += g
+    dw[kh, kw, c, f]         += g * x[n, r + kh, q + kw, c]
+    dx[n, r + kh, q + kw, c] += g * w[kh, kw, c, f]
+
+Three layers one after the other compute the same (a test says so, bit for bit). But they write z and dz to memory
+and read them back, multiply by all those zeros, and compute a last row and column of z that the pool may drop.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from npcnn.kernels.compile import cached, has_avx512, jit
+from npcnn.kernels.windows import Pads, crop, output_size, pad
+
+FLOATS = np.dtype("float32"), np.dtype("float64")
+NOBODY = 4  # the winner of a window in which no position is above zero
+
+
+def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Pads) -> tuple[np.ndarray, Any]:
+    """Return y (N, PH, PW, F), for x (N, H, W, C), w (KH, KW, C, F), b (F,) or None, and zeros around x.
+
+    Raises:
+        TypeError: x, w or b is not of float32 or float64.
+        ValueError: their shapes do not fit together, or x is too small for one window.
+    """
+    _check_float(x=x, w=w, **{} if b is None else {"b": b})
+    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2] or (b is not None and b.shape != w.shape[3:]):
+        shapes = f"{x.shape}, {w.shape}, {None if b is None else b.shape}"
+        wanted = "(N, H, W, C), (KH, KW, C, F), (F,)"
+        raise ValueError(f"conv_relu_max_pool: x, w, b must have shapes {wanted}, got {shapes}")
+    (KH, KW, C, F), (OH, OW) = w.shape, output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
+    if min(OH, OW) < 2:
+        raise ValueError(f"conv_relu_max_pool: the convolution gives {OH} x {OW}, the pool needs 2 x 2")
+    x, w = np.ascontiguousarray(pad(x, pads)), np.ascontiguousarray(w, x.dtype)
+    # Filters of zeros fill the last block.
+    block = _filters_at_a_time(F, x.itemsize)
+    F_full = -(-F // block) * block
+    w_full, b_full = _aligned((KH, KW, C, F_full), x.dtype), np.zeros(F_full, x.dtype)
+    w_full[..., :F], w_full[..., F:] = w, 0
+    if b is not None:
+        b_full[:F] = b
+    y = _aligned((len(x), OH // 2, OW // 2, F), x.dtype)
+    winner = np.empty(y.shape, np.uint8)
+    _forward_kernel(C, block)(x, w_full, b_full, y, winner, *np.empty((4, F_full), x.dtype))
+    return y, (x, w, b is not None, winner, pads)
+
+
+def backward(
+    dy: np.ndarray, cache: Any, need_dx: bool = True
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """Return dx, dw, db, each like its x, w, b; dx is None where need_dx is False, db where b was None.
+
+    Raises:
+        TypeError: dy is not of float32 or float64.
+        ValueError: dy does not have the shape of y.
+    """
+    x, w, has_bias, winner, pads = cache
+    _check_float(dy=dy)
+    if dy.shape != winner.shape:
+        raise ValueError(f"conv_relu_max_pool: dy must have the shape of y, {winner.shape}, got {dy.shape}")
+    dy = np.ascontiguousarray(dy, x.dtype)
+    (N, H, W, C), (KH, KW, _, F), (_, PH, PW, _) = x.shape, w.shape, dy.shape
+    dw, db = np.zeros(w.shape, x.dtype), np.zeros(F, x.dtype)
+    if not need_dx and KW * C < 16:
+        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *np.empty((4, F), x.dtype))
+        return None, dw, db if has_bias else None
+    # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers.
+    corners = 2 * W * C * np.arange(PH)[:, None] + 2 * C * np.arange(PW)
+    steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
+    dx = _aligned((N, H * W * C if need_dx else 0), x.dtype)
+    _backward_kernel(KW * C, need_dx)(
+        x.reshape(N, H * W * C),
+        w.reshape(KH, KW * C, F),
+        dy.reshape(N, PH * PW, F),
+        winner.reshape(N, PH * PW, F),
+        corners.ravel(),
+        steps,
+        W * C,
+        dx,
+        dw.reshape(KH, KW * C, F),
+        db,
+        *_aligned((2, F, KH, KW * C), x.dtype),
+        np.empty(PH * PW, np.int64),
+        np.empty(PH * PW, x.dtype),
+    )
+    return crop(dx.reshape(x.shape), pads) if need_dx else None, dw, db if has_bias else None
+
+
+@cached
+def _forward_kernel(C: int, BLOCK: int) -> Any:
+    """For C channels, BLOCK filters at a time: their sums stay in registers while kh, kw and c go round."""
+
+    def fused_forward(x, w, b, y, winner, z0, z1, z2, z3):  # type: ignore[no-untyped-def]
+        N, PH, PW, F = y.shape
+        KH, KW = w.shape[:2]
+        zero = b.dtype.type(0)
+        for n in range(N):
+            for i in range(PH):
+                for j in range(PW):
+                    for f in range(len(b)):
+                        z0[f] = z1[f] = z2[f] = z3[f] = b[f]
+                    for block in range(len(b) // BLOCK):
+                        first = block * BLOCK
+                        for kh in range(KH):
+                            for kw in range(KW):
+                                r, q = 2 * i + kh, 2 * j + kw
+                                for c in range(C):
+                                    for f in range(first, first + BLOCK):
+                                        z0[f] += x[n, r, q, c] * w[kh, kw, c, f]
+                                        z1[f] += x[n, r, q + 1, c] * w[kh, kw, c, f]
+                                        z2[f] += x[n, r + 1, q, c] * w[kh, kw, c, f]
+                                        z3[f] += x[n, r + 1, q + 1, c] * w[kh, kw, c, f]
+                    for f in range(F):
+                        # A NaN, the one number unlike itself, takes the lead and keeps it.
+                        top, p = z0[f], 0
+                        if z1[f] > top or z1[f] != z1[f]:
+                            top, p = z1[f], 1
+                        if z2[f] > top or z2[f] != z2[f]:
+                            top, p = z2[f], 2
+                        if z3[f] > top or z3[f] != z3[f]:
+                            top, p = z3[f], 3
+                        y[n, i, j, f] = zero if top <= 0 else top
+                        winner[n, i, j, f] = p if top > 0 else NOBODY
+
+    return jit(fused_forward)
+
+
+@cached
+def _backward_kernel(L: int, need_dx: bool) -> Any:
+    """For patches with rows of L numbers: a row of dw stays in registers while its winners add to it."""
+
+    def fused_backward(  # type: ignore[no-untyped-def]
+        x, w, dy, winner, corners, steps, row, dx, dw, db, w_by_f, dw_by_f, at, g
+    ):
+        N, P, F = dy.shape
+        KH = len(w)
+        # Transposed, a row of a filter lies in memory like a row of the image: L numbers side by side.
+        for kh in range(KH):
+            for m in range(L):
+                for f in range(F):
+                    w_by_f[f, kh, m] = w[kh, m, f]
+        dw_by_f[:] = 0
+        for n in range(N):
+            image, dimage = x[n], dx[n]
+            if need_dx:
+                dimage[:] = 0
+            for f in range(F):
+                # List this filter's winners: where the patch starts, and g. Without a branch, which would be
+                # mispredicted half the time: all windows are written down, and nobody is then overwritten.
+                size = 0
+                for window in range(P):
+                    at[size] = corners[window] + steps[winner[n, window, f]]
+                    g[size] = dy[n, window, f]
+                    size += winner[n, window, f] != NOBODY
+                for e in range(size):
+                    db[f] += g[e]
+                for kh in range(KH):
+                    for e in range(size):
+                        start = at[e] + kh * row
+                        patch, dpatch = image[start : start + L], dimage[start : start + L]
+                        for m in range(L):
+                            dw_by_f[f, kh, m] += g[e] * patch[m]
+                            if need_dx:
+                                dpatch[m] += g[e] * w_by_f[f, kh, m]
+        for kh in range(KH):
+            for m in range(L):
+                for f in range(F):
+                    dw[kh, m, f] = dw_by_f[f, kh, m]
+
+    return jit(fused_backward)
+
+
+@cached
+def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
+    """For a first layer: rows of KW C numbers would not fill a register; F filters do, with their zeros."""
+
+    def fused_backward(x, dy, winner, dw, db, g0, g1, g2, g3):  # type: ignore[no-untyped-def]
+        N, PH, PW, _ = dy.shape
+        KH, KW = dw.shape[:2]
+        zero = dy.dtype.type(0)
+        for n in range(N):
+            for i in range(PH):
+                for j in range(PW):
+                    for f in range(F):
+                        g, p = dy[n, i, j, f], winner[n, i, j, f]
+                        db[f] += zero if p == NOBODY else g
+                        g0[f] = g if p == 0 else zero
+                        g1[f] = g if p == 1 else zero
+                        g2[f] = g if p == 2 else zero
+                        g3[f] = g if p == 3 else zero
+                    for kh in range(KH):
+                        for kw in range(KW):
+                            r, q = 2 * i + kh, 2 * j + kw
+                            for c in range(C):
+                                for f in range(F):
+                                    total = dw[kh, kw, c, f]
+                                    total += g0[f] * x[n, r, q, c]
+                                    total += g1[f] * x[n, r, q + 1, c]
+                                    total += g2[f] * x[n, r + 1, q, c]
+                                    total += g3[f] * x[n, r + 1, q + 1, c]
+                                    dw[kh, kw, c, f] = total
+
+    return jit(fused_backward)
+
+
+def _filters_at_a_time(F: int, itemsize: int) -> int:
+    """Return BLOCK: whole cache lines of filters, as many as there are registers for, the blocks alike."""
+    line = 64 // itemsize
+    most = 4 * line if has_avx512() else line
+    blocks = -(-F // most)
+    return -(-F // (blocks * line)) * line
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """np.empty, but from the start of a cache line, so that no vector of 64 bytes is read from two."""
+    size = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(size + 63, np.uint8)
+    start = -buffer.__array_interface__["data"][0] % 64
+    return buffer[start : start + size].view(dtype).reshape(shape)
+
+
+def _check_float(**arrays: np.ndarray) -> None:
+    for name, array in arrays.items():
+        if array.dtype not in FLOATS:
+            raise TypeError(f"conv_relu_max_pool: {name} must be float32 or float64, got {array.dtype}")

@@ -1,0 +1,63 @@
+"""What several test files share: a seeded random generator, a few hundred real digits, and small models."""
+
+import numpy as np
+import pytest
+
+from npcnn import Sequential, layers
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """((x, y), (x, y)): 400 real digits to train on and 200 to test on, (N, 28, 28, 1) from 0 to 1."""
+    try:
+        from npcnn.datasets import mnist
+
+        (x_train, y_train), (x_test, y_test) = mnist.load_data("sample")
+    except (ImportError, FileNotFoundError) as error:
+        pytest.skip(f"the sample of MNIST that comes with npcnn is not here: {error}")
+    rng = np.random.default_rng(0)
+    train, test = rng.permutation(len(x_train))[:400], rng.permutation(len(x_test))[:200]
+    return (
+        ((x_train[train] / 255).astype("float32")[..., None], y_train[train]),
+        ((x_test[test] / 255).astype("float32")[..., None], y_test[test]),
+    )
+
+
+@pytest.fixture
+def make_images():
+    """A function (count, seed) -> images (count, 8, 8, 1) and labels (count,) from 0 to 2: which rows are bright."""
+
+    def make(count, seed=0):
+        rng = np.random.default_rng(seed)
+        x, y = rng.random((count, 8, 8, 1), dtype="float32"), rng.integers(0, 3, count)
+        for image, label in zip(x, y, strict=True):
+            image[2 * label + 1 : 2 * label + 3] += 1
+        return x, y
+
+    return make
+
+
+@pytest.fixture
+def make_model():
+    """A function (**options of Sequential) -> a small compiled model for those images: an epoch takes milliseconds."""
+
+    def make(optimizer="adam", **options):
+        model = Sequential(
+            [
+                layers.Input((8, 8, 1)),
+                layers.Conv2D(4, 3, activation="relu"),
+                layers.MaxPool2D(2),
+                layers.Flatten(),
+                layers.Dense(3, activation="softmax"),
+            ],
+            **options,
+        )
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    return make

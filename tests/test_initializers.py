@@ -1,0 +1,108 @@
+"""What layers start with: limits, variances and fans, as Keras has them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npcnn import initializers, layers
+from npcnn.initializers import fans
+
+NAMES = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
+SHAPE = (3, 3, 100, 50)  # 45,000 draws: the sample variance has a standard error of 0.7 %, or less
+FAN_IN, FAN_OUT = 900, 450
+
+
+def test_a_dense_kernel_has_as_many_inputs_and_outputs_as_its_sides():
+    assert fans((7, 5)) == (7, 5)
+
+
+def test_an_output_of_a_convolution_sums_over_the_whole_patch():
+    assert fans((3, 2, 16, 32)) == (3 * 2 * 16, 3 * 2 * 32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "limit"),
+    [((3, 3, 1, 32), 0.14213), ((3, 3, 32, 64), 0.08333), ((1600, 128), 0.05893)],
+)
+def test_the_limits_of_glorot_uniform_are_those_keras_has_on_the_mnist_model(shape, limit, rng):
+    w = initializers.glorot_uniform(shape, rng)
+    assert np.abs(w).max() <= limit + 5e-6
+    # The largest of n uniform draws is within 10 / n of the limit, except once in e^10 times.
+    assert np.abs(w).max() >= limit * (1 - 10 / w.size) - 5e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [
+        ("glorot_uniform", 2 / (FAN_IN + FAN_OUT)),
+        ("glorot_normal", 2 / (FAN_IN + FAN_OUT)),
+        ("he_uniform", 2 / FAN_IN),
+        ("he_normal", 2 / FAN_IN),
+    ],
+)
+def test_the_variance_is_what_the_papers_ask_for(name, variance, rng):
+    w = initializers.get(name)(SHAPE, rng)
+    assert w.shape == SHAPE
+    # Four standard errors: 0.7 % of the variance each for a normal distribution, less for the others. The mean of
+    # 45,000 numbers has one of 1 / sqrt(45,000) = 0.47 % of their standard deviation.
+    assert_allclose(w.var(), variance, rtol=0.028)
+    assert abs(w.mean()) < 0.019 * variance**0.5
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "he_uniform"])
+def test_uniform_draws_fill_the_interval_up_to_root_3_standard_deviations(name, rng):
+    w = initializers.get(name)(SHAPE, rng)
+    assert_allclose([w.min(), w.max()], np.sqrt(3) * w.std() * np.array([-1, 1]), rtol=0.01)
+
+
+@pytest.mark.parametrize(("name", "variance"), [("glorot_normal", 2 / (FAN_IN + FAN_OUT)), ("he_normal", 2 / FAN_IN)])
+def test_normal_draws_are_cut_off_at_two_standard_deviations_of_the_uncut_bell(name, variance, rng):
+    w = initializers.get(name)(SHAPE, rng)
+    cut = 2 * (variance**0.5) / 0.87962566103423978  # as Keras: the cut bell is widened to the variance asked for
+    assert cut * 0.99 < np.abs(w).max() <= cut
+    # A bell, not a box: 71.5 % of a normal cut at two standard deviations lie within one; of a uniform, 50 %.
+    assert_allclose((np.abs(w) < cut / 2).mean(), 0.7152, atol=0.01)
+
+
+def test_the_width_of_the_cut_bell():
+    # The variance of a standard normal cut at +-2 is 1 - 2 * 2 * phi(2) / (2 Phi(2) - 1).
+    from math import erf, exp, pi, sqrt
+
+    phi, mass = exp(-2) / sqrt(2 * pi), erf(2 / sqrt(2))
+    assert_allclose(initializers._TRUNCATED_STDDEV, sqrt(1 - 4 * phi / mass), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equal_seeds_draw_equal_numbers(name):
+    create = initializers.get(name)
+    one, two, other = (create((4, 5), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert_array_equal(one, two)
+    assert (one != other).any()
+
+
+def test_zeros_and_ones():
+    assert_array_equal(initializers.get("zeros")((2, 3), None), np.zeros((2, 3)))
+    assert_array_equal(initializers.get("ones")((2, 3), None), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "zeros", "ones"])
+def test_a_layer_takes_an_initializer_by_its_name_and_a_file_can_name_it_again(name):
+    layer = layers.Dense(4, kernel_initializer=name)
+    layer.build((3,), 7)
+    expected = initializers.get(name)((3, 4), np.random.default_rng(7)).astype("float32")
+    assert_array_equal(layer.params["kernel"], expected)
+    assert initializers.name_of(layer.kernel_initializer) == name
+
+
+def test_a_layer_takes_a_function_as_initializer():
+    layer = layers.Dense(3, kernel_initializer=lambda shape, rng: np.eye(*shape), bias_initializer="ones")
+    layer.build((3,))
+    assert_array_equal(layer.params["kernel"], np.eye(3))
+    assert_array_equal(layer.params["bias"], [1, 1, 1])
+
+
+def test_float64_weights_are_the_float32_weights_before_rounding():
+    narrow, wide = layers.Dense(4, dtype="float32"), layers.Dense(4, dtype="float64")
+    narrow.build((3,), 5), wide.build((3,), 5)
+    assert_array_equal(wide.params["kernel"].astype("float32"), narrow.params["kernel"])
+    assert (wide.params["kernel"] != narrow.params["kernel"]).any()

@@ -1,0 +1,452 @@
+"""Every layer, forward and backward, against numbers worked out by hand: a lesson to read beside npcnn/layers/.
+
+The tests of Conv2D, MaxPool2D and Dense run on every rung of the ladder. Numbers are small integers, so that every sum
+is exact and the comparisons are for equality.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npcnn import layers
+from npcnn.kernels import RUNGS
+
+on_every_rung = pytest.mark.parametrize("rung", RUNGS)
+
+
+def one_image(rows):
+    """Rows of numbers as a batch of one image with one channel: (1, H, W, 1)."""
+    return np.array(rows, "float32")[None, :, :, None]
+
+
+def plane(images):
+    """The only channel of the only image: (H, W)."""
+    assert images.shape[0] == images.shape[3] == 1
+    return images[0, :, :, 0]
+
+
+def conv(w, input_shape, rung, bias=0, **arguments):
+    """A built Conv2D with the kernel w (KH, KW), or (KH, KW, C, F)."""
+    w = np.array(w, "float32")
+    w = w[:, :, None, None] if w.ndim == 2 else w
+    layer = layers.Conv2D(w.shape[3], w.shape[:2], kernels=rung, **arguments)
+    layer.build(input_shape)
+    layer.params["kernel"][...] = w
+    if layer.use_bias:
+        layer.params["bias"][...] = bias
+    return layer
+
+
+def pool(x, rung, *arguments, **options):
+    """y and dx for dy counting 1, 2, 3, ... in row-major order, of a MaxPool2D on one image."""
+    layer = layers.MaxPool2D(*arguments, kernels=rung, **options)
+    layer.build(x.shape[1:])
+    y, cache = layer.forward(x)
+    dy = np.arange(1, y.size + 1, dtype="float32").reshape(y.shape)
+    return plane(y), plane(layer.backward(dy, cache)[0])
+
+
+# ------------------------------------------------------------------ Conv2D
+
+
+@on_every_rung
+def test_a_convolution_is_a_dot_product_with_every_patch(rung):
+    layer = conv([[1, 2], [3, 4]], (3, 3, 1), rung, bias=10)
+    y, _ = layer.forward(one_image([[1, 2, 3], [4, 5, 6], [7, 8, 9]]))
+    # Top left: 1*1 + 2*2 + 4*3 + 5*4 = 37, and 10 for the bias. The filter is not flipped.
+    assert_array_equal(plane(y), [[37 + 10, 47 + 10], [67 + 10, 77 + 10]])
+
+
+@on_every_rung
+def test_the_gradients_of_a_convolution_collect_from_every_output(rung):
+    layer = conv([[1, 2], [3, 4]], (3, 3, 1), rung)
+    _, cache = layer.forward(one_image([[1, 2, 3], [4, 5, 6], [7, 8, 9]]))
+    dx, grads = layer.backward(one_image([[1, 0], [0, 2]]), cache)
+    # Output (0, 0) saw the patch 1 2 / 4 5 and counts once; output (1, 1) saw 5 6 / 8 9 and counts twice.
+    dw = [[1 + 2 * 5, 2 + 2 * 6], [4 + 2 * 8, 5 + 2 * 9]]
+    assert_array_equal(grads["kernel"][:, :, 0, 0], dw)
+    # The filter, laid down once at the top left and twice at the bottom right; they meet in the centre.
+    assert_array_equal(plane(dx), [[1, 2, 0], [3, 4 + 2 * 1, 2 * 2], [0, 2 * 3, 2 * 4]])
+    assert_array_equal(grads["bias"], [1 + 2])
+
+
+@on_every_rung
+def test_a_convolution_sums_over_channels_and_has_a_filter_for_each_output_channel(rung):
+    layer = conv([[[[1, 10], [100, 1000]]]], (1, 1, 2), rung, bias=[5, 6])  # a 1 x 1 filter: a dense layer per pixel
+    y, cache = layer.forward(np.array([[[[2, 3]]], [[[4, 0]]]], "float32"))  # two images of one pixel
+    assert_array_equal(y[:, 0, 0], [[2 * 1 + 3 * 100 + 5, 2 * 10 + 3 * 1000 + 6], [4 * 1 + 5, 4 * 10 + 6]])
+    dx, grads = layer.backward(np.array([[[[1, 0]]], [[[0, 7]]]], "float32"), cache)
+    assert_array_equal(dx[:, 0, 0], [[1, 100], [7 * 10, 7 * 1000]])
+    assert_array_equal(grads["kernel"][0, 0], [[2, 7 * 4], [3, 7 * 0]])
+    assert_array_equal(grads["bias"], [1, 7])
+
+
+@on_every_rung
+def test_a_stride_of_two_skips_every_other_place_and_may_leave_a_column_unseen(rung):
+    layer = conv([[10, 1]], (1, 5, 1), rung, strides=(1, 2))
+    y, cache = layer.forward(one_image([[1, 2, 3, 4, 5]]))
+    assert_array_equal(plane(y), [[12, 34]])
+    dx, grads = layer.backward(one_image([[1, 2]]), cache)
+    assert_array_equal(plane(dx), [[10, 1, 2 * 10, 2 * 1, 0]])
+    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 * 3, 2 + 2 * 4])
+
+
+@on_every_rung
+def test_the_first_stride_goes_down_and_the_second_across(rung):
+    layer = conv([[1]], (4, 6, 1), rung, strides=(2, 3))
+    y, _ = layer.forward(np.arange(24, dtype="float32").reshape(1, 4, 6, 1))
+    assert_array_equal(plane(y), [[0, 3], [12, 15]])
+
+
+@on_every_rung
+def test_a_dilation_of_two_leaves_a_gap_between_the_taps(rung):
+    layer = conv([[10, 1]], (1, 5, 1), rung, dilation_rate=(1, 2))
+    y, cache = layer.forward(one_image([[1, 2, 3, 4, 5]]))
+    assert_array_equal(plane(y), [[13, 24, 35]])
+    dx, grads = layer.backward(one_image([[1, 0, 2]]), cache)
+    assert_array_equal(plane(dx), [[10, 0, 1 + 2 * 10, 0, 2 * 1]])
+    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 * 3, 3 + 2 * 5])
+
+
+@on_every_rung
+def test_same_padding_puts_the_odd_zero_behind(rung):
+    layer = conv([[10, 1]], (1, 3, 1), rung, padding="same")
+    y, cache = layer.forward(one_image([[1, 2, 3]]))
+    assert_array_equal(plane(y), [[12, 23, 30]])
+    dx, grads = layer.backward(one_image([[1, 1, 4]]), cache)
+    assert_array_equal(plane(dx), [[10, 1 + 10, 1 + 4 * 10]])
+    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 + 4 * 3, 2 + 3])
+
+    layer = conv([[10], [1]], (3, 1, 1), rung, padding="same")
+    assert_array_equal(plane(layer.forward(one_image([[1], [2], [3]]))[0]), [[12], [23], [30]])
+
+
+@on_every_rung
+def test_same_padding_with_a_stride_pads_only_what_the_last_window_lacks(rung):
+    # ceil(4 / 2) = 2 windows of 3 reach to (2 - 1) * 2 + 3 = 5: one zero is missing, and it goes behind.
+    layer = conv([[100, 10, 1]], (1, 4, 1), rung, strides=(1, 2), padding="same")
+    assert_array_equal(plane(layer.forward(one_image([[1, 2, 3, 4]]))[0]), [[123, 340]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "input_size", "output_size"),
+    [
+        ({"kernel_size": 3}, (28, 28), (26, 26)),
+        ({"kernel_size": (3, 5)}, (28, 20), (26, 16)),
+        ({"kernel_size": 3, "strides": (2, 3)}, (28, 20), (13, 6)),
+        ({"kernel_size": 3, "dilation_rate": (2, 3)}, (28, 20), (24, 14)),
+        ({"kernel_size": (2, 5), "strides": (2, 3), "padding": "same"}, (7, 20), (4, 7)),
+        ({"kernel_size": 7, "padding": "same"}, (3, 2), (3, 2)),
+    ],
+)
+def test_the_output_size_of_a_convolution(arguments, input_size, output_size):
+    layer = layers.Conv2D(4, **arguments)
+    layer.build((*input_size, 3))
+    assert layer.output_shape == (*output_size, 4)
+    assert layer.forward(np.zeros((2, *input_size, 3)))[0].shape == (2, *output_size, 4)
+
+
+@on_every_rung
+def test_without_a_bias_there_is_no_such_parameter_and_nothing_is_added(rung):
+    layer = conv([[2]], (1, 2, 1), rung, use_bias=False)
+    y, cache = layer.forward(one_image([[3, 4]]))
+    assert list(layer.params) == ["kernel"]
+    assert_array_equal(plane(y), [[6, 8]])
+    assert list(layer.backward(y, cache)[1]) == ["kernel"]
+
+
+@on_every_rung
+def test_an_activation_is_applied_to_the_output_and_its_gradient_comes_first(rung):
+    layer = conv([[1]], (1, 3, 1), rung, bias=-2, activation="relu")
+    y, cache = layer.forward(one_image([[1, 2, 5]]))
+    assert_array_equal(plane(y), [[0, 0, 3]])  # of 1 - 2, 2 - 2, 5 - 2
+    dx, grads = layer.backward(one_image([[10, 20, 30]]), cache)
+    assert_array_equal(plane(dx), [[0, 0, 30]])
+    assert_array_equal(grads["kernel"].ravel(), [5 * 30])
+    assert_array_equal(grads["bias"], [30])
+
+
+# ------------------------------------------------------------------ MaxPool2D
+
+
+@on_every_rung
+def test_the_largest_of_each_window_goes_on_and_gets_the_gradient(rung):
+    y, dx = pool(one_image([[1, 3, 0, 2], [2, 0, 5, 4], [7, 1, 1, 1], [0, 6, 8, 1]]), rung, 2)
+    assert_array_equal(y, [[3, 5], [7, 8]])
+    assert_array_equal(dx, [[0, 1, 0, 0], [0, 0, 2, 0], [3, 0, 0, 0], [0, 0, 4, 0]])
+
+
+@on_every_rung
+def test_a_tie_goes_to_the_first_pixel_in_row_major_order(rung):
+    y, dx = pool(one_image([[0, 0, 1, 5], [0, 0, 5, 5]]), rung, 2)
+    assert_array_equal(y, [[0, 5]])
+    assert_array_equal(dx, [[1, 0, 0, 2], [0, 0, 0, 0]])
+
+
+@on_every_rung
+def test_a_pixel_that_wins_in_overlapping_windows_collects_from_each(rung):
+    y, dx = pool(one_image([[1, 2, 3], [4, 9, 5], [6, 7, 8]]), rung, 2, strides=1)
+    assert_array_equal(y, [[9, 9], [9, 9]])
+    assert_array_equal(dx, [[0, 0, 0], [0, 1 + 2 + 3 + 4, 0], [0, 0, 0]])
+
+
+@on_every_rung
+def test_a_tie_between_overlapping_windows_is_settled_in_each_of_them(rung):
+    y, dx = pool(one_image([[7, 7, 7]]), rung, (1, 2), strides=1)
+    assert_array_equal(y, [[7, 7]])
+    assert_array_equal(dx, [[1, 2, 0]])
+
+
+@on_every_rung
+def test_what_does_not_fill_a_window_is_dropped_and_gets_no_gradient(rung):
+    layer = layers.MaxPool2D(2, kernels=rung)
+    layer.build((11, 11, 1))
+    assert layer.output_shape == (5, 5, 1)
+    y, dx = pool(one_image([[1, 2, 9]]), rung, (1, 2))
+    assert_array_equal(y, [[2]])
+    assert_array_equal(dx, [[0, 1, 0]])
+
+
+@on_every_rung
+def test_same_pooling_pads_with_something_that_never_wins(rung):
+    y, dx = pool(one_image([[-1, -2, -3]]), rung, (1, 2), padding="same")
+    assert_array_equal(y, [[-1, -3]])
+    assert_array_equal(dx, [[1, 0, 2]])
+    y, dx = pool(one_image([[-1], [-2], [-3]]), rung, (3, 1), strides=1, padding="same")
+    assert_array_equal(y, [[-1], [-1], [-2]])
+    assert_array_equal(dx, [[1 + 2], [3], [0]])
+
+
+@on_every_rung
+def test_the_window_is_rows_by_columns_and_so_are_the_strides(rung):
+    x = np.arange(24, dtype="float32").reshape(1, 4, 6, 1)
+    assert_array_equal(pool(x, rung, (1, 2), strides=(2, 3))[0], [[1, 4], [13, 16]])
+    assert_array_equal(pool(x, rung, (4, 3))[0], [[20, 23]])
+
+
+@on_every_rung
+def test_each_channel_and_each_image_is_pooled_on_its_own(rung):
+    layer = layers.MaxPool2D((1, 2), kernels=rung)
+    layer.build((1, 2, 2))
+    y, cache = layer.forward(np.array([[[[1, 8], [2, 7]]], [[[4, 5], [3, 6]]]], "float32"))
+    assert_array_equal(y[:, 0, 0], [[2, 8], [4, 6]])
+    dx, grads = layer.backward(np.array([[[[1, 2]]], [[[3, 4]]]], "float32"), cache)
+    assert_array_equal(dx[:, 0], [[[0, 2], [1, 0]], [[3, 0], [0, 4]]])
+    assert grads == {}
+
+
+@on_every_rung
+def test_a_nan_wins_its_window_so_that_it_is_seen(rung):
+    y, dx = pool(one_image([[1, np.nan, 3, 4], [np.nan, 9, 1, 2]]), rung, 2)
+    assert_array_equal(y, [[np.nan, 4]])
+    assert_array_equal(dx, [[0, 1, 0, 2], [0, 0, 0, 0]])
+
+
+# ------------------------------------------------------------------ Dense
+
+
+@on_every_rung
+def test_a_dense_layer_is_a_matrix_product_and_a_bias(rung):
+    layer = layers.Dense(3, kernels=rung)
+    layer.build((2,))
+    layer.params["kernel"][...] = [[1, 2, 3], [4, 5, 6]]
+    layer.params["bias"][...] = [10, 20, 30]
+    y, cache = layer.forward(np.array([[1, 2], [0, 1]], "float32"))
+    assert_array_equal(y, [[1 + 8 + 10, 2 + 10 + 20, 3 + 12 + 30], [4 + 10, 5 + 20, 6 + 30]])
+    dx, grads = layer.backward(np.array([[1, 0, 2], [0, 3, 0]], "float32"), cache)
+    assert_array_equal(dx, [[1 + 2 * 3, 4 + 2 * 6], [3 * 2, 3 * 5]])
+    assert_array_equal(grads["kernel"], [[1, 0, 2], [2, 3 * 1, 4]])
+    assert_array_equal(grads["bias"], [1, 3, 2])
+
+
+# ------------------------------------------------------------------ the layers without weights
+
+
+def test_relu_keeps_what_is_positive_and_its_derivative_at_zero_is_zero():
+    layer = layers.ReLU()
+    layer.build((4,))
+    y, cache = layer.forward(np.array([[-2.0, 0.0, 3.0, np.nan]]))
+    assert_array_equal(y, [[0, 0, 3, np.nan]])
+    assert_array_equal(layer.backward(np.array([[5.0, 6.0, 7.0, 8.0]]), cache)[0][0, :3], [0, 0, 7])
+
+
+def test_softmax_of_0_and_log_3_is_one_quarter_and_three_quarters():
+    layer = layers.Softmax()
+    layer.build((2,))
+    y, cache = layer.forward(np.array([[0, np.log(3)], [1000, 1000 + np.log(3)], [-1000, -1000]]))
+    # The second row would overflow and the third vanish, if the maximum were not subtracted first. 1000 + log(3)
+    # has lost 10 of its 53 bits to the 1000, which leaves 13 digits.
+    assert_allclose(y, [[0.25, 0.75], [0.25, 0.75], [0.5, 0.5]], rtol=1e-12)
+    dy = np.array([[1.0, 0], [4, 0], [3, 1]])
+    dx, _ = layer.backward(dy, cache)
+    # y0 (dy0 - dy0 y0) = 1/4 (1 - 1/4), and so on.
+    assert_allclose(dx, [[0.1875, -0.1875], [0.75, -0.75], [0.5, -0.5]], rtol=1e-12)
+
+
+def test_a_constant_gradient_is_lost_in_a_softmax_because_its_sum_cannot_change(rng):
+    layer = layers.Softmax()
+    layer.build((5,))
+    _, cache = layer.forward(rng.standard_normal((3, 5)))
+    assert_allclose(layer.backward(np.full((3, 5), 7.0), cache)[0], 0, atol=1e-15)
+
+
+def test_softmax_works_along_the_last_axis_of_an_image_too(rng):
+    layer = layers.Softmax()
+    layer.build((4, 5, 3))
+    y, cache = layer.forward(rng.standard_normal((2, 4, 5, 3)))
+    assert_allclose(y.sum(axis=-1), 1, rtol=1e-15)
+    assert layer.backward(y, cache)[0].shape == y.shape
+
+
+def test_flatten_reads_rows_then_columns_then_channels_and_back():
+    layer = layers.Flatten()
+    layer.build((2, 3, 2))
+    x = np.arange(24.0).reshape(2, 2, 3, 2)
+    y, cache = layer.forward(x)
+    assert_array_equal(y, [range(12), range(12, 24)])
+    assert_array_equal(layer.backward(y, cache)[0], x)
+
+
+def test_input_passes_its_data_through():
+    layer = layers.Input((2, 3))
+    x = np.arange(6.0).reshape(1, 2, 3)
+    y, cache = layer.forward(x)
+    assert_array_equal(y, x)
+    assert_array_equal(layer.backward(y, cache)[0], x)
+    assert layer.output_shape == (2, 3)
+
+
+# ------------------------------------------------------------------ the contract that all of them keep
+
+LAYERS = [
+    (lambda **options: layers.Conv2D(2, (2, 3), padding="same", activation="relu", **options), (5, 4, 3)),
+    (lambda **options: layers.MaxPool2D(2, strides=1, **options), (5, 4, 3)),
+    (lambda **options: layers.Dense(4, activation="softmax", **options), (6,)),
+    (lambda **options: layers.Flatten(**options), (5, 4, 3)),
+    (lambda **options: layers.ReLU(**options), (6,)),
+    (lambda **options: layers.Softmax(**options), (6,)),
+    (lambda **options: layers.Input((5, 4, 3), **options), (5, 4, 3)),
+]
+every_layer = pytest.mark.parametrize(
+    ("make", "shape"), LAYERS, ids=["conv2d", "max_pool2d", "dense", "flatten", "relu", "softmax", "input"]
+)
+
+
+@on_every_rung
+@every_layer
+def test_a_layer_keeps_nothing_between_calls_so_passes_may_interleave(make, shape, rung, rng):
+    layer = make(kernels=rung)
+    layer.build(shape, rng)
+    before = {key: p.copy() for key, p in layer.params.items()}
+    x1, x2 = rng.standard_normal((2, 3, *shape), dtype="float32")
+    y1, cache1 = layer.forward(x1)
+    y2, cache2 = layer.forward(x2)
+    dy = rng.standard_normal(y1.shape, dtype="float32")
+    layer.backward(dy, cache2)
+    dx1, grads1 = layer.backward(dy, cache1)
+    y3, cache3 = layer.forward(x1.copy())
+    dx3, grads3 = layer.backward(dy.copy(), cache3)
+    assert_array_equal(y1, y3)
+    assert_array_equal(dx1, dx3)
+    assert grads1.keys() == grads3.keys() == layer.params.keys()
+    for key, p in layer.params.items():
+        assert_array_equal(grads1[key], grads3[key])
+        assert_array_equal(p, before[key])
+
+
+@on_every_rung
+@every_layer
+def test_backward_twice_gives_the_same_bits_and_changes_neither_dy_nor_the_first_result(make, shape, rung, rng):
+    layer = make(kernels=rung)
+    layer.build(shape, rng)
+    y, cache = layer.forward(rng.standard_normal((3, *shape), dtype="float32"))
+    dy = rng.standard_normal(y.shape, dtype="float32")
+    dy_before = dy.copy()
+    dx, grads = layer.backward(dy, cache)
+    kept = {key: g.copy() for key, g in grads.items()}
+    dx_again, grads_again = layer.backward(dy, cache)
+    assert_array_equal(dy, dy_before)
+    assert_array_equal(dx, dx_again)
+    for key, g in kept.items():
+        assert_array_equal(grads[key], g)
+        assert_array_equal(grads_again[key], g)
+
+
+@on_every_rung
+@every_layer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_keep_their_float_type(make, shape, rung, dtype, rng):
+    layer = make(kernels=rung, dtype=dtype)
+    layer.build(shape, rng)
+    y, cache = layer.forward(rng.standard_normal((2, *shape)).astype(dtype))
+    dx, grads = layer.backward(rng.standard_normal(y.shape).astype(dtype), cache)
+    assert {a.dtype.name for a in (y, dx, *grads.values(), *layer.params.values())} == {dtype}
+
+
+@on_every_rung
+@every_layer
+def test_arrays_may_be_laid_out_in_memory_in_any_way(make, shape, rung, rng):
+    layer = make(kernels=rung)
+    layer.build(shape, rng)
+    x = rng.standard_normal((3, *shape), dtype="float32")
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(y.shape, dtype="float32")
+    dx, grads = layer.backward(dy, cache)
+    strange_y, cache = layer.forward(np.asfortranarray(x))
+    strange_dx, strange_grads = layer.backward(np.repeat(dy, 2, axis=-1)[..., ::2], cache)
+    # To the last few bits: BLAS may add in another order for another layout.
+    assert_allclose(strange_y, y, rtol=1e-5, atol=1e-6)
+    assert_allclose(strange_dx, dx, rtol=1e-5, atol=1e-6)
+    for key in grads:
+        assert_allclose(strange_grads[key], grads[key], rtol=1e-5, atol=1e-6)
+
+
+@every_layer
+def test_images_of_bytes_become_floats(make, shape):
+    layer = make()
+    layer.build(shape, 0)
+    y, _ = layer.forward(np.full((2, *shape), 255, "uint8"))
+    assert y.dtype == "float32"
+    assert_array_equal(y, layer.forward(np.full((2, *shape), 255, "float32"))[0])
+
+
+@every_layer
+def test_the_output_has_the_shape_that_build_promised(make, shape):
+    layer = make()
+    layer.build(shape, 0)
+    for N in (1, 3):
+        assert layer.forward(np.zeros((N, *shape), "float32"))[0].shape == (N, *layer.output_shape)
+
+
+def test_max_pooling_2d_is_max_pool_2d():
+    assert layers.MaxPooling2D is layers.MaxPool2D
+
+
+def test_a_layer_counts_its_parameters_and_multiply_adds():
+    layer = layers.Conv2D(64, 3)
+    layer.build((13, 13, 32))
+    assert layer.parameter_count == 3 * 3 * 32 * 64 + 64
+    assert layer.multiply_adds == 11 * 11 * 64 * 3 * 3 * 32
+    layer = layers.Dense(10, use_bias=False)
+    layer.build((128,))
+    assert layer.parameter_count == layer.multiply_adds == 1280
+
+
+def test_the_layer_without_its_activation_shares_its_parameters():
+    layer = layers.Dense(2, activation="relu")
+    layer.build((3,), 0)
+    linear, relu = layer.split_activation()
+    assert linear.params["kernel"] is layer.params["kernel"]
+    x = np.array([[1.0, -2, 3], [-4, 5, -6]])
+    assert (linear.forward(x)[0] < 0).any()
+    assert_array_equal(relu.forward(linear.forward(x)[0])[0], layer.forward(x)[0])
+
+
+@pytest.mark.parametrize("make", [lambda: layers.Conv2D(3, 2), lambda: layers.Dense(3)])
+def test_equal_seeds_build_equal_weights_and_a_bias_starts_at_zero(make):
+    one, two, other = make(), make(), make()
+    shape = (5, 5, 2) if isinstance(one, layers.Conv2D) else (5,)
+    one.build(shape, 1), two.build(shape, np.random.default_rng(1)), other.build(shape, 2)
+    assert_array_equal(one.params["kernel"], two.params["kernel"])
+    assert (one.params["kernel"] != other.params["kernel"]).any()
+    assert_array_equal(one.params["bias"], np.zeros(3))

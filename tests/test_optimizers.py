@@ -1,0 +1,140 @@
+"""The first steps of every optimizer, worked out by hand."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npcnn import optimizers
+from npcnn.kernels import RUNGS
+from npcnn.optimizers import SGD, Adam
+
+
+def walk(optimizer, gradients, start=0.0, dtype="float64"):
+    """Where a single number goes, step by step, under these gradients."""
+    params, path = {"w": np.array([start], dtype)}, []
+    for g in gradients:
+        optimizer.update(params, {"w": np.array([g], dtype)})
+        path.append(params["w"][0])
+    return path
+
+
+# ------------------------------------------------------------------ SGD; numbers are halves and quarters, so exact
+
+
+def test_gradient_descent_goes_against_the_gradient():
+    assert walk(SGD(0.5), [2, -4, 1], start=10) == [10 - 1, 9 + 2, 11 - 0.5]
+
+
+def test_momentum_keeps_half_of_the_last_step():
+    # m = m / 2 - g / 4:   -1,  -0.5 + 0 = -0.5,  -0.25 + 2 = 1.75
+    assert walk(SGD(0.25, momentum=0.5), [4, 0, -8]) == [-1, -1.5, 0.25]
+
+
+def test_nesterov_takes_half_of_the_new_step_and_the_gradient_again():
+    # m as above; w moves by m / 2 - g / 4:   -0.5 - 1 = -1.5,  -0.25,  0.875 + 2 = 2.875
+    assert walk(SGD(0.25, momentum=0.5, nesterov=True), [4, 0, -8]) == [-1.5, -1.75, 1.125]
+
+
+def test_the_defaults_are_those_of_keras():
+    sgd, adam = SGD(), Adam()
+    assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.01, 0, False)
+    assert (adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon) == (0.001, 0.9, 0.999, 1e-7)
+
+
+# ------------------------------------------------------------------ Adam
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_adam_takes_two_steps_worked_out_by_hand(rung):
+    adam = Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=1e-12, kernels=rung)
+    # t = 1, g = 2:   m = 1,                        v = 1,                        alpha = sqrt(1/4) / (1/2) = 1
+    #                 w = 0 - 1 * 1 / 1 = -1
+    # t = 2, g = -2:  m = 1 + (-2 - 1) / 2 = -1/2,  v = 1 + (4 - 1) / 4 = 7/4,    alpha = sqrt(7/16) / (3/4)
+    #                 w = -1 + alpha * (1/2) / sqrt(7/4) = -1 + 1/3
+    assert_allclose(walk(adam, [2, -2]), [-1, -2 / 3], rtol=1e-11)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient(rung):
+    for g in (1e-2, 1.0, -1e4):
+        (w,) = walk(Adam(0.001, kernels=rung), [g])
+        # epsilon is 1e-7 beside sqrt(v) = |g| sqrt(0.001): at most 3.2e-4 of it here.
+        assert_allclose(w, -0.001 * np.sign(g), rtol=4e-4)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_epsilon_stands_outside_the_bias_correction_as_in_keras(rung):
+    (w,) = walk(Adam(kernels=rung), [1e-8])
+    # m = 1e-9, v = 1e-19, alpha = 0.001 sqrt(0.001) / 0.1. The paper's placement, with m / 0.1 and v / 0.001, would
+    # give -0.001 * 1e-8 / (1e-8 + 1e-7) = -9.1e-5, thirty times as much.
+    alpha = 0.001 * 0.001**0.5 / 0.1
+    assert_allclose(w, -alpha * 1e-9 / (1e-19**0.5 + 1e-7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_adam_in_float32_follows_adam_in_float64(rung, rng):
+    gradients = rng.standard_normal(50)
+    exact = walk(Adam(0.01, kernels=rung), gradients)
+    # 50 steps of size 0.01, each rounded to 24 bits.
+    assert_allclose(walk(Adam(0.01, kernels=rung), gradients, dtype="float32"), exact, atol=1e-6)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_adam_updates_arrays_of_any_shape_in_place_each_with_its_own_memory(rung, rng):
+    shapes = {"conv/kernel": (3, 2, 4, 5), "conv/bias": (5,), "dense/kernel": (7, 3)}
+    params = {key: rng.standard_normal(shape) for key, shape in shapes.items()}
+    arrays, starts = dict(params), {key: p.copy() for key, p in params.items()}
+    steps = [{key: rng.standard_normal(shape) for key, shape in shapes.items()} for _ in range(3)]
+    adam = Adam(0.1, kernels=rung)
+    for grads in steps:
+        adam.update(params, grads)
+    for key, p in params.items():
+        assert p is arrays[key]
+        first = (0,) * p.ndim
+        path = walk(Adam(0.1, kernels=rung), [grads[key][first] for grads in steps], start=starts[key][first])
+        assert_allclose(p[first], path[-1], rtol=1e-12)
+        last = (-1,) * p.ndim
+        path = walk(Adam(0.1, kernels=rung), [grads[key][last] for grads in steps], start=starts[key][last])
+        assert_allclose(p[last], path[-1], rtol=1e-12)
+    assert adam.iterations == 3
+    assert set(adam.slots) == {"momentum", "velocity"}
+
+
+# ------------------------------------------------------------------ what they share
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam()])
+def test_an_update_leaves_the_gradients_alone_and_keeps_float32(optimizer, rng):
+    params = {"w": np.ones((2, 3), "float32")}
+    grads = {"w": rng.standard_normal((2, 3), dtype="float32")}
+    before = grads["w"].copy()
+    optimizer.update(params, grads)
+    assert_array_equal(grads["w"], before)
+    assert params["w"].dtype == "float32"
+    assert (params["w"] != 1).all()
+    assert all(array.dtype == "float32" for slot in optimizer.slots.values() for array in slot.values())
+
+
+@pytest.mark.parametrize("grads", [{"a": np.ones(2)}, {"a": np.ones(2), "b": np.ones(2)}])
+def test_an_update_that_cannot_be_done_changes_nothing(grads):
+    params = {"a": np.zeros(2), "b": np.zeros(3)}
+    optimizer = SGD()
+    with pytest.raises(ValueError, match="SGD"):
+        optimizer.update(params, grads)
+    assert_array_equal(params["a"], 0)
+    assert optimizer.iterations == 0
+
+
+def test_optimizers_are_found_by_name():
+    assert isinstance(optimizers.get("adam"), Adam)
+    assert isinstance(optimizers.get("Adam"), Adam)
+    assert isinstance(optimizers.get("sgd"), SGD)
+    own = SGD(0.5)
+    assert optimizers.get(own) is own
+
+
+def test_a_configuration_makes_the_same_optimizer_again():
+    for optimizer in (SGD(0.5, 0.25, True), Adam(0.5, 0.25, 0.125, 1e-3)):
+        again = type(optimizer)(**optimizer.get_config())
+        assert again.get_config() == optimizer.get_config()
+        assert walk(again, [1, 2, 3]) == walk(optimizer, [1, 2, 3])
