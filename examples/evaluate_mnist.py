@@ -1,0 +1,43 @@
+"""Look at a trained model: accuracy, class by class, its learning curves, what it confuses, its worst mistakes.
+
+python examples/evaluate_mnist.py mnist_model.keras
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from npcnn import load_model, plots
+from npcnn.datasets import mnist
+
+parser = argparse.ArgumentParser(description="Evaluate a model that train_mnist.py saved.")
+parser.add_argument("model", type=Path, help="a .keras file")
+parser.add_argument("--data", default="auto", help="auto, mnist, tfds, sample, or a path (default: %(default)s)")
+args = parser.parse_args()
+
+model = load_model(args.model)
+source = mnist.resolve(args.data)
+_, (images, labels) = mnist.load_data(source)
+x = images[..., None] / np.float32(255)
+
+loss, accuracy = model.evaluate(x, labels, verbose=0)
+what = "MNIST test set" if source in ("mnist", "tfds") else f"held-out digits of {source}"
+print(f"{what}, {len(x):,} digits: loss {loss:.4f}, accuracy {accuracy:.2%}\n")
+
+probabilities = model.predict(x)
+predicted = probabilities.argmax(axis=1)
+for digit in range(10):
+    of_this = labels == digit
+    right = int((predicted[of_this] == digit).sum())
+    print(f"  {digit}: {right:4} of {of_this.sum():4} right, {right / max(of_this.sum(), 1):.1%}")
+print()
+
+stem = args.model.with_suffix("")
+if model.history:
+    plots.accuracy_curves(model.history, f"{stem}_curves.png")
+    print(f"Drew its learning curves to {stem}_curves.png")
+plots.confusion_matrix(labels, predicted, f"{stem}_confusion.png")
+print(f"Drew what it takes for what to {stem}_confusion.png")
+plots.mistakes(images, labels, probabilities, f"{stem}_mistakes.png")
+print(f"Drew its worst mistakes to {stem}_mistakes.png")
