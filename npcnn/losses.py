@@ -127,7 +127,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
     Backward:
 
-        dz = (softmax(z) - t) / N
+        dz = (softmax(z) - t) / N    (as the rows of t add up to 1)
         dq = -t / (N q) where q was not clipped, else 0;   dp = (dq - <dq, q>) / (sum of p's row)
 
     Shapes: y_true and y_pred (N, K); the rows of y_true add up to 1.
@@ -158,7 +158,7 @@ class CategoricalCrossentropy(_Crossentropy):
         """Return dL/dy_pred (N, K)."""
         t, log_q, quotient = cache
         if quotient is None:
-            return (np.exp(log_q) - t) / len(t)
+            return (np.exp(log_q) * t.sum(axis=-1, keepdims=True) - t) / len(t)
         q, clipped, inside, total = quotient
         dq = np.where(inside, -t / (len(t) * clipped), 0)
         return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total

@@ -11,9 +11,16 @@ class Accuracy:
         accuracy = mean over n of  [argmax over k of y_pred[n, k] = y_true[n]]
 
     Shapes: y_pred (N, K); y_true (N,) or (N, 1) class numbers, or (N, K) one-hot. A tie goes to the first class.
+
+    Args:
+        name: under which the history keeps it; "acc" as a metric is short for Accuracy("acc").
+
+    Raises:
+        ValueError: the shapes do not fit, or there is one class only.
     """
 
-    name = "accuracy"
+    def __init__(self, name: str = "accuracy") -> None:
+        self.name = name
 
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
         """Return the accuracy, from 0 to 1."""
@@ -21,6 +28,8 @@ class Accuracy:
         if y_pred.ndim != 2 or y_true.shape not in (y_pred.shape, (len(y_pred), 1), (len(y_pred),)):
             wanted = "y_true (N,), (N, 1) or (N, K) for y_pred (N, K)"
             raise ValueError(f"accuracy: needs {wanted}, got y_true {y_true.shape} for y_pred {y_pred.shape}")
+        if y_pred.shape[1] < 2:
+            raise ValueError("accuracy: needs scores of at least two classes, got one; end the model in more units")
         labels = y_true.argmax(axis=-1) if y_true.shape == y_pred.shape else y_true.reshape(len(y_pred))
         return float((y_pred.argmax(axis=-1) == labels).mean())
 
@@ -34,7 +43,7 @@ def get(metric: Any) -> Any:
         ValueError: there is none of that name, or the object is no metric.
     """
     if isinstance(metric, str) and metric in ("accuracy", "acc"):
-        return Accuracy()
+        return Accuracy(metric)
     if callable(metric) and isinstance(getattr(metric, "name", None), str) and not isinstance(metric, type):
         return metric
     raise ValueError(f"metrics must be 'accuracy' or objects like npcnn.metrics.Accuracy(), got {metric!r}")

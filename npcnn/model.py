@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
 from npcnn.layers.input import Input
 from npcnn.layers.layer import Layer, Shape, check_dtype
+from npcnn.layers.softmax import Softmax
 from npcnn.metrics import get as metric_named
 from npcnn.progress import Progress, resolve_verbose
-from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, plan, train_step
+from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, make_plan, train_step
 
 
 class Sequential:
@@ -39,8 +41,8 @@ class Sequential:
     def __init__(
         self,
         layers: Sequence[Layer],
-        name: str = "sequential",
         *,
+        name: str = "sequential",
         kernels: str = DEFAULT,
         dtype: str = "float32",
         threads: int | None = None,
@@ -73,7 +75,7 @@ class Sequential:
         self.history: History | None = None
         self._name_layers()
         for layer in layers:
-            layer.kernels, layer.dtype = layer.kernels or self.kernels, layer.dtype or self.dtype
+            layer.model_kernels, layer.dtype = self.kernels, layer.dtype or self.dtype
         if shape:
             self.build(shape)
 
@@ -85,22 +87,32 @@ class Sequential:
         Raises:
             ValueError: a layer cannot take what the one before returns.
         """
-        shape = Input(input_shape).shape
-        new = [layer for layer in self.layers if layer.input_shape is None]
+        sizes = tuple(input_shape) if isinstance(input_shape, (list, tuple)) else input_shape
+        if isinstance(sizes, tuple) and sizes[:1] == (None,):
+            sizes = sizes[1:]  # as one would write it for Keras, with the batch axis in front
+        first = shape = Input(sizes).shape
+        new = [layer for layer in self.layers if layer.output_shape is None]
         state = self.rng.bit_generator.state
         try:
             for layer in self.layers:
                 if layer in new:
                     layer.build(shape, self.rng)
+                    layer.input_shape = shape
                 elif layer.input_shape != shape:
                     raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
+                if layer.output_shape is None:
+                    raise layer.error("build must set output_shape")
                 shape = layer.output_shape
         except Exception:
-            for layer in new:
-                layer.input_shape, layer.output_shape, layer.params = None, None, {}
-            self.rng.bit_generator.state = state
+            self._forget(new, state)
             raise
-        self.input_shape = self.layers[0].input_shape
+        self.input_shape = first
+
+    def _forget(self, layers: list[Layer], state: Any) -> None:
+        """Undo a build."""
+        for layer in layers:
+            layer.input_shape, layer.output_shape, layer.params = None, None, {}
+        self.rng.bit_generator.state = state
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
         """Choose how to train.
@@ -116,11 +128,16 @@ class Sequential:
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ValueError(f"metrics must be a list like ['accuracy'], got {metrics!r}")
         found = losses.get(loss), [metric_named(metric) for metric in metrics or ()], optimizers.get(optimizer)
-        names = [metric.name for metric in found[1]]
+        names = ["loss", *(metric.name for metric in found[1])]
         if len(set(names)) < len(names):
-            raise ValueError(f"metrics must have different names, got {names}")
+            raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
+        if found[2] is not self.optimizer and getattr(found[2], "slots", None):
+            raise ValueError(f"optimizer: this {type(found[2]).__name__} has trained another model; make a new one")
+        if isinstance(self.layers[-1].split_activation()[-1], Softmax) and getattr(found[0], "from_logits", False):
+            warnings.warn("from_logits=True, but the model ends in softmax; was this intended?", stacklevel=2)
         self.loss, self.metrics, self.optimizer = found
-        self.optimizer.kernels = self.optimizer.kernels or self.kernels
+        if getattr(self.optimizer, "kernels", "") is None:
+            self.optimizer.kernels = self.kernels
 
     # ------------------------------------------------------------------ train, evaluate, predict
 
@@ -128,7 +145,7 @@ class Sequential:
         self,
         x: np.ndarray,
         y: np.ndarray,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
         *,
@@ -158,24 +175,32 @@ class Sequential:
             ValueError: data or arguments are unusable; the weights are as before.
         """
         self._need_compile("fit")
-        if self.input_shape is None:
-            self.build(as_examples("x", x).shape[1:])
-        x, y = self._check_examples("", x, y)
-        if validation_data is None:
-            x, y, validation = split_tail(x, y, validation_split)
-        elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
-            validation = self._check_examples("validation_data: ", *validation_data)
-        else:
-            size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
-            got = f"{type(validation_data).__name__}{size}"
-            raise ValueError(f"validation_data must be a pair (x, y), got {got}")
-        batch_size = check_count("batch_size", batch_size)
+        batch_size = check_count("batch_size", 32 if batch_size is None else batch_size)
         epochs = check_count("epochs", epochs)
         verbose = resolve_verbose(verbose)
         rng = self.rng if seed is None else check_seed("seed", seed)
+        unbuilt, state = [layer for layer in self.layers if layer.output_shape is None], self.rng.bit_generator.state
+        built_here = self.input_shape is None
+        if built_here:
+            self.build(as_examples("x", x).shape[1:])
+        try:
+            x, y = self._check_examples("", x, y)
+            if validation_data is None:
+                x, y, validation = split_tail(x, y, validation_split)
+            elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
+                validation = self._check_examples("validation_data: ", *validation_data)
+            else:
+                size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
+                got = f"{type(validation_data).__name__}{size}"
+                raise ValueError(f"validation_data must be a pair (x, y), got {got}")
+        except Exception:
+            if built_here:
+                self._forget(unbuilt, state)
+                self.input_shape = None
+            raise
 
         self.history = History()
-        steps = self._plan()
+        plan = self._plan()
         with Workers(self.threads) as workers, Interrupt() as interrupt:
             for epoch in range(epochs):
                 order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
@@ -183,7 +208,7 @@ class Sequential:
                 totals, seen = np.zeros(1 + len(self.metrics)), 0
                 with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
                     for batch in batches:
-                        totals = totals + train_step(steps, self.optimizer, self.params, x, y, batch, workers)
+                        totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
                         seen += len(batch)
                         progress.show(self._named(totals / seen), batches=1)
                         if interrupt.raised:
@@ -191,10 +216,11 @@ class Sequential:
                     if seen == len(x):
                         values = self._named(totals / seen)
                         if validation:
-                            means = self._named(self._means(steps, validation[0], validation[1], batch_size, workers))
+                            means = self._named(self._means(plan, validation[0], validation[1], batch_size, workers))
                             values |= {f"val_{name}": value for name, value in means.items()}
                             progress.show(values)
                         self.history.append(values)
+                self.history.interrupted = interrupt.raised
                 if interrupt.raised and verbose:
                     print(f"Stopped in epoch {epoch + 1} after {seen} of {len(x)} examples; what was learned is kept.")
                 if interrupt.raised:
@@ -205,7 +231,7 @@ class Sequential:
         self,
         x: np.ndarray,
         y: np.ndarray,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         verbose: int | str = "auto",
         *,
         return_dict: bool = False,
@@ -225,14 +251,16 @@ class Sequential:
         self._need_compile("evaluate")
         self._need_weights("evaluate")
         x, y = self._check_examples("", x, y)
-        batch_size = check_count("batch_size", batch_size)
+        batch_size = check_count("batch_size", 32 if batch_size is None else batch_size)
         with Workers(self.threads) as workers:
             with Progress("Evaluate", -(-len(x) // batch_size), resolve_verbose(verbose)) as progress:
                 values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
                 progress.show(values)
-        return values if return_dict else list(values.values()) if self.metrics else values["loss"]
+        if return_dict:
+            return values
+        return list(values.values()) if self.metrics else values["loss"]
 
-    def predict(self, x: np.ndarray, batch_size: int = 32, verbose: int | str = 0) -> np.ndarray:
+    def predict(self, x: np.ndarray, batch_size: int | None = 32, verbose: int | str = 0) -> np.ndarray:
         """Return the model's output for every example: for the MNIST model, ten probabilities (N, 10).
 
         Args:
@@ -246,10 +274,10 @@ class Sequential:
         """
         self._need_weights("predict")
         x = check_images("x", x, self.input_shape)
-        shards = list(cut(np.arange(len(x)), check_count("batch_size", batch_size)))
-        steps, outputs = plan(self.layers, self.dtype), []
+        shards = list(cut(np.arange(len(x)), check_count("batch_size", 32 if batch_size is None else batch_size)))
+        plan, outputs = make_plan(self.layers, self.dtype), []
         with Workers(self.threads) as workers, Progress("Predict", len(shards), resolve_verbose(verbose)) as progress:
-            for output, _ in workers.map(lambda shard: steps.forward(x[shard]), shards):
+            for output, _ in workers.map(lambda shard: plan.forward(x[shard]), shards):
                 outputs.append(output)
                 progress.show({}, batches=1)
         return np.concatenate(outputs)
@@ -322,19 +350,19 @@ class Sequential:
     # ------------------------------------------------------------------ what the methods above share
 
     def _plan(self) -> Plan:
-        return plan(self.layers, self.dtype, self.loss, self.metrics)
+        return make_plan(self.layers, self.dtype, self.loss, self.metrics)
 
     def _named(self, values: np.ndarray) -> dict[str, float]:
         return dict(zip(["loss", *(metric.name for metric in self.metrics)], map(float, values), strict=True))
 
     def _means(
-        self, steps: Plan, x: np.ndarray, y: np.ndarray, size: int, workers: Workers, progress: Progress | None = None
+        self, plan: Plan, x: np.ndarray, y: np.ndarray, size: int, workers: Workers, progress: Progress | None = None
     ) -> np.ndarray:
         """[loss, *metrics] over all examples."""
 
         def totals_of(shard: np.ndarray) -> np.ndarray:
-            output, _ = steps.forward(x[shard])
-            return steps.score(y[shard], output)[0]
+            output, _ = plan.forward(x[shard])
+            return plan.score(y[shard], output)[0]
 
         totals = np.zeros(1 + len(self.metrics))
         for shard_totals in workers.map(totals_of, cut(np.arange(len(x)), size)):
@@ -366,7 +394,7 @@ class Sequential:
         """Give every unnamed layer Keras' name for it: the class in snake case, with a counter from the second on."""
         taken = {layer.name for layer in self.layers if layer.name}
         if len(taken) < sum(layer.name is not None for layer in self.layers):
-            raise ValueError(f"Sequential: two layers have the same name; names are {[x.name for x in self.layers]}")
+            raise ValueError(f"Sequential: two layers have the same name: {[x.name for x in self.layers]}")
         for layer in self.layers:
             if layer.name is None:
                 kind = layer.default_name

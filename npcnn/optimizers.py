@@ -41,6 +41,9 @@ class Optimizer:
         if set(params) != set(grads):
             raise ValueError(f"{type(self).__name__}: grads has keys {list(grads)}, params has {list(params)}")
         for key, w in params.items():
+            if any(slot[key].shape != w.shape for slot in self.slots.values() if key in slot):
+                kind = type(self).__name__
+                raise ValueError(f"{kind}: it remembers another model's {key!r}; give each model its own optimizer")
             if grads[key].shape != w.shape:
                 found = f"{grads[key].shape} where the parameter has {w.shape}"
                 raise ValueError(f"{type(self).__name__}: the gradient of {key!r} has shape {found}")
@@ -57,9 +60,6 @@ class Optimizer:
         remembered = self.slots.setdefault(name, {})
         if key not in remembered:
             remembered[key] = np.zeros_like(w)
-        if remembered[key].shape != w.shape:
-            kind = type(self).__name__
-            raise ValueError(f"{kind}: it remembers another model's {key!r}; give each model an optimizer of its own")
         return remembered[key]
 
     def get_config(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Adam(Optimizer):
         return {**super().get_config(), **betas, "epsilon": self.epsilon}
 
 
-def get(optimizer: Any) -> Optimizer:
+def get(optimizer: Any) -> Any:
     """Return the optimizer of that name ("adam", "sgd"), or the object itself if it is one.
 
     Raises:
@@ -194,7 +194,7 @@ def get(optimizer: Any) -> Optimizer:
     classes = {c.name: c for c in (Adam, SGD)}
     if isinstance(optimizer, str) and optimizer.lower() in classes:
         return classes[optimizer.lower()]()
-    if isinstance(optimizer, Optimizer):
+    if callable(getattr(optimizer, "update", None)) and not isinstance(optimizer, type):
         return optimizer
     names = ", ".join(map(repr, classes))
     raise ValueError(f"optimizer must be one of {names}, or an object from npcnn.optimizers; got {optimizer!r}")

@@ -28,7 +28,7 @@ def accuracy_curves(history: Any, path: str | os.PathLike | None = None) -> "Fig
         ValueError: no epoch is in it, or its lists differ in length.
     """
     values = getattr(history, "history", history)
-    if not values or not all(len(v) == len(values["loss"]) > 0 for v in values.values()):
+    if not values or "loss" not in values or not all(len(v) == len(values["loss"]) > 0 for v in values.values()):
         raise ValueError(f"history must have lists of one length, at least 1, 'loss' among them; got {values!r}")
     names = [name for name in ("accuracy", "loss") if name in values]
     figure = _figure(5 * len(names), 3.6)

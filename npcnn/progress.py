@@ -30,6 +30,7 @@ class Progress:
         from tqdm import tqdm
 
         self.label, self.total, self.verbose = label, total, verbose
+        self.done = 0
         self.values: dict[str, float] = {}
         self.start = time.perf_counter()
         layout = "{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
@@ -41,6 +42,7 @@ class Progress:
     def show(self, values: dict[str, float], batches: int = 0) -> None:
         """So many more batches are done; `values` are the means so far."""
         self.values = values
+        self.done += batches
         self.bar.set_postfix_str(_line(values), refresh=batches == 0)
         self.bar.update(batches)
 
@@ -48,7 +50,7 @@ class Progress:
         self.bar.close()
         if self.verbose == 2 and kind is None:
             seconds = time.perf_counter() - self.start
-            print(f"{self.label} {self.total} batches - {seconds:.1f} s - {_line(self.values)}", flush=True)
+            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {_line(self.values)}", flush=True)
 
 
 def _line(values: dict[str, float]) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from npcnn.kernels import rung_of
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
-from npcnn.training import plan
+from npcnn.training import make_plan
 
 if TYPE_CHECKING:
     from npcnn.model import Sequential
@@ -19,7 +19,7 @@ def summary_table(model: "Sequential") -> str:
     for layer in model.layers:
         kinds = [type(part).__name__ for part in (layer, layer.activation) if part]
         shape = f"(N, {', '.join(map(str, layer.output_shape))})"
-        rung = "fused" if id(layer) in fused else rung_of(layer.operation, layer.kernels) if layer.operation else ""
+        rung = "fused" if id(layer) in fused else rung_of(layer.operation, layer.rung) if layer.operation else ""
         label = f"{layer.name} ({', '.join(kinds)})"
         rows.append((label, shape, f"{layer.parameter_count:,}", f"{layer.multiply_adds:,}", rung))
     parameters = sum(layer.parameter_count for layer in model.layers)
@@ -42,7 +42,7 @@ def summary_table(model: "Sequential") -> str:
 def fused_layers(model: "Sequential") -> list:
     """Return the layers that the model computes together with their neighbours, in one pass."""
     layers, fused = list(model.layers), []
-    for step in plan(layers, model.dtype).steps:
+    for step in make_plan(layers, model.dtype).steps:
         if isinstance(step, ConvReLUMaxPool):
             first = next(i for i, layer in enumerate(layers) if layer.name == step.name)
             last = next(i for i, layer in enumerate(layers) if layer is step.pool)

@@ -27,6 +27,36 @@ from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 SHARD = 16  # images; small enough that a batch of 32 keeps two cores busy
 
 
+def train_step(
+    plan: "Plan",
+    optimizer: Any,
+    params: dict[str, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    batch: np.ndarray,
+    workers: "Workers",
+) -> np.ndarray:
+    """Take one step on the examples numbered by `batch`; return [loss, *metrics], summed over them, before the step."""
+
+    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        output, caches = plan.forward(x[shard], training=True)
+        totals, cache = plan.score(y[shard], output)
+        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
+        return totals, plan.backward(dy, caches)
+
+    totals = np.zeros(1 + len(plan.metrics))
+    grads: dict[str, np.ndarray] = {}
+    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, SHARD)):
+        totals = totals + shard_totals
+        for key, g in shard_grads.items():
+            if key in grads:
+                grads[key] += g
+            else:
+                grads[key] = g
+    optimizer.update(params, {key: grads[key] for key in params})
+    return totals
+
+
 @dataclass
 class Plan:
     """What a model does to a shard: its layers with their activations apart, and the loss they lead to."""
@@ -38,18 +68,21 @@ class Plan:
     softmax: Layer | None  # the last step, when it is joined with the loss
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, list[Any]]:
-        """Return the last step's output and every step's cache."""
+        """Return the last step's output and, in training, every step's cache."""
         x, caches = x.astype(self.dtype, copy=False), []
         for step in self.steps:
             x, cache = step.forward(x, training)
-            caches.append(cache)
+            if training:
+                caches.append(cache)
         return x, caches
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> dict[str, np.ndarray]:
         """Return the gradient of every parameter, under the key "layer/parameter"."""
-        grads: dict[str, np.ndarray] = {}
+        dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
             dy, step_grads = step.backward(dy, cache)
+            if step_grads.keys() != step.params.keys():
+                raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
             if not step.needs_dx:
                 break
@@ -63,7 +96,7 @@ class Plan:
         return len(y) * np.array(means), cache
 
 
-def plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = ()) -> Plan:
+def make_plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = ()) -> Plan:
     """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss; and on
     the rung `fused`, convolution, ReLU and pool become one step where they can.
 
@@ -71,7 +104,7 @@ def plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequenc
     """
     steps = [step for layer in layers for step in layer.split_activation()]
     softmax = None
-    if isinstance(steps[-1], Softmax) and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
+    if type(steps[-1]) is Softmax and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
         softmax, loss = steps.pop(), type(loss)(from_logits=True)
     steps = fuse(steps)
     for i, step in enumerate(steps):
@@ -95,33 +128,6 @@ def fuse(steps: list[Any]) -> list[Layer]:
     return fused
 
 
-def train_step(
-    plan: Plan,
-    optimizer: Any,
-    params: dict[str, np.ndarray],
-    x: np.ndarray,
-    y: np.ndarray,
-    batch: np.ndarray,
-    workers: "Workers",
-) -> np.ndarray:
-    """Take one step on the examples numbered by `batch`; return [loss, *metrics], summed over them, before the step."""
-
-    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        output, caches = plan.forward(x[shard], training=True)
-        totals, cache = plan.score(y[shard], output)
-        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
-        return totals, plan.backward(dy, caches)
-
-    totals = np.zeros(1 + len(plan.metrics))
-    grads: dict[str, np.ndarray] = {}
-    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, SHARD)):
-        totals = totals + shard_totals
-        for key, g in shard_grads.items():
-            grads[key] = np.add(grads[key], g, out=grads[key]) if key in grads else g
-    optimizer.update(params, {key: grads[key] for key in params})
-    return totals
-
-
 def cut(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yield runs of `size` indices; the last may be shorter."""
     for start in range(0, len(indices), size):
@@ -138,20 +144,33 @@ def available_cpus() -> int:
 class Workers:
     """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
 
+    # BLAS has one setting for the whole process: the first at work changes it, the last one puts it back.
+    _lock = threading.Lock()
+    _at_work = 0
+    _blas: Any = None
+
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
     def __enter__(self) -> "Workers":
         from threadpoolctl import threadpool_limits
 
-        self._blas = threadpool_limits(limits=1, user_api="blas")
+        with Workers._lock:
+            if Workers._at_work == 0:
+                Workers._blas = threadpool_limits(limits=1, user_api="blas")
+            Workers._at_work += 1
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-        self._blas.restore_original_limits()
+        try:
+            if self._pool:
+                self._pool.shutdown(cancel_futures=True)
+        finally:
+            with Workers._lock:
+                Workers._at_work -= 1
+                if Workers._at_work == 0:
+                    Workers._blas.restore_original_limits()
 
     def map(self, function: Callable, items: Iterable) -> Iterator:
         """Yield function(item) for every item, in their order."""

@@ -644,7 +644,7 @@ def test_verbose_2_is_a_line_an_epoch_with_batches_time_and_values(make_model, m
     lines = out.splitlines()
     assert len(lines) == 2
     for epoch, line in enumerate(lines):
-        assert line.startswith(f"Epoch {epoch + 1}/2 3 batches - ")
+        assert line.startswith(f"Epoch {epoch + 1}/2 3/3 - ")
         assert " s - " in line
         for name, values in history.items():
             assert f" {name}: {values[epoch]:.4f}" in line
@@ -680,7 +680,7 @@ def test_verbose_auto_is_a_line_where_there_is_no_terminal_and_a_bar_where_there
 def test_evaluate_prints_its_values(make_model, make_images, capsys):
     loss, accuracy = make_model().evaluate(*make_images(20), batch_size=8, verbose=2)
     out = capsys.readouterr().out
-    assert out.startswith("Evaluate 3 batches") and f"loss: {loss:.4f} - accuracy: {accuracy:.4f}" in out
+    assert out.startswith("Evaluate 3/3 - ") and f"loss: {loss:.4f} - accuracy: {accuracy:.4f}" in out
 
 
 # ------------------------------------------------------------------ compile

@@ -231,8 +231,8 @@ MAKING_A_MODEL = {
     "no threads": (lambda m: Sequential([Dense(3)], threads=0), ValueError, ["threads", "at least 1", "got 0"]),
     "negative seed": (lambda m: Sequential([Dense(3)], seed=-1), ValueError, ["seed", "-1"]),
     "seed in words": (lambda m: Sequential([Dense(3)], seed="zero"), ValueError, ["seed", "'zero'"]),
-    "build with the batch axis": (
-        lambda m: not_built().build((None, 8, 8, 1)),
+    "build with an unknown width": (
+        lambda m: not_built().build((8, None, 1)),
         ValueError,
         ["shape", "without the batch axis", "None"],
     ),

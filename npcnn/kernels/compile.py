@@ -54,17 +54,24 @@ def jit(function: Callable, contract: bool = True) -> Callable:
 
 
 @cached
-def _numba() -> tuple[Callable, type]:
-    import numba
-    from numba.core import compiler, event
+def _import_numba() -> tuple[Any, Any, Any, Any]:
+    import numba  # behind one lock: threads that import it together can find it half initialised
+    from numba.core import codegen, compiler, event
 
-    class NoAlias(compiler.Compiler):
+    return numba, codegen, compiler, event
+
+
+@cached
+def _numba() -> tuple[Callable, type]:
+    numba, _, compiler, event = _import_numba()
+
+    class NoAlias(compiler.Compiler):  # type: ignore[name-defined]
         def define_pipelines(self) -> list:
             # Else every store might change what was read before, and no sum could stay in a register.
             self.state.flags.noalias = True
             return super().define_pipelines()
 
-    class Announcement(event.Listener):
+    class Announcement(event.Listener):  # type: ignore[name-defined]
         say_once = staticmethod(functools.cache(print))
 
         def on_start(self, event: Any) -> None:
@@ -82,14 +89,13 @@ def _numba() -> tuple[Callable, type]:
     return numba.njit, NoAlias
 
 
+@cached
 def has_avx512() -> bool:
     """Whether kernels are compiled for AVX-512, which has 32 registers of 16 float32 each."""
     return "+avx512f" in _cpu_features().split(",")
 
 
 def _cpu_features() -> str:
-    import numba
-    from numba.core import codegen
-
+    numba, codegen, _, _ = _import_numba()
     config: Any = numba.config
     return codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES

@@ -130,7 +130,7 @@ def forward_jit(
 
 
 @jit
-def _forward(xp, w, b, y, SH, SW, DH, DW):
+def _forward(xp, w, b, y, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
     N, OH, OW, F = y.shape
     KH, KW, C, F = w.shape
     for n in range(N):
@@ -161,7 +161,7 @@ def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
 
 
 @jit
-def _backward(dy, xp, w_by_c, dxp, dw, SH, SW, DH, DW):
+def _backward(dy, xp, w_by_c, dxp, dw, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
     N, OH, OW, F = dy.shape
     KH, KW, C, F = dw.shape
     need_dx = dxp.size > 0

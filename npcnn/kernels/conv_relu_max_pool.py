@@ -7,18 +7,18 @@ Forward. A pooling window covers four positions of the convolution, p = 0, 1, 2,
     y[n, i, j, f] = max(0, z_0[f], z_1[f], z_2[f], z_3[f])
 
 The four sums share every weight they read, and meet the maximum before they ever reach memory. What is kept
-for the way back is one byte an output: which position won (of equals the first), or nobody if none is above 0.
+for the way back is a byte an output: which position won, of equals the first; or nobody, if none is above 0.
 
 Backward. A maximum passes its gradient on to the winner alone, so of the four gradients of z three are zero;
-ReLU makes the fourth zero where nobody won. Everywhere else, with g = dy[n, i, j, f] and (r, q) the place of the
-winner,
+ReLU makes the fourth zero where nobody won. Everywhere else, with g = dy[n, i, j, f] and (r, q) the place of
+the winner,
 
     db[f]                    += g
     dw[kh, kw, c, f]         += g * x[n, r + kh, q + kw, c]
     dx[n, r + kh, q + kw, c] += g * w[kh, kw, c, f]
 
-Three layers one after the other compute the same (a test says so, bit for bit). But they write z and dz to memory
-and read them back, multiply by all those zeros, and compute a last row and column of z that the pool may drop.
+Three layers one after the other compute the same (a test says so, bit for bit). But they write z and dz to
+memory and read them back, multiply by all those zeros, and compute a row and a column that the pool may drop.
 """
 
 import math
@@ -49,16 +49,13 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Pads) -> t
     if min(OH, OW) < 2:
         raise ValueError(f"conv_relu_max_pool: the convolution gives {OH} x {OW}, the pool needs 2 x 2")
     x, w = np.ascontiguousarray(pad(x, pads)), np.ascontiguousarray(w, x.dtype)
-    # Filters of zeros fill the last block.
     block = _filters_at_a_time(F, x.itemsize)
-    F_full = -(-F // block) * block
-    w_full, b_full = _aligned((KH, KW, C, F_full), x.dtype), np.zeros(F_full, x.dtype)
-    w_full[..., :F], w_full[..., F:] = w, 0
-    if b is not None:
-        b_full[:F] = b
+    # Rows of F numbers, then zeros that fill the last block: w for every kh, kw and c; b; four rows for sums.
+    rows = _aligned((KH * KW * C + 5, -(-F // block) * block), x.dtype)
+    rows[:-5, :F], rows[-5, :F], rows[:, F:] = w.reshape(-1, F), 0 if b is None else b, 0
     y = _aligned((len(x), OH // 2, OW // 2, F), x.dtype)
     winner = np.empty(y.shape, np.uint8)
-    _forward_kernel(C, block)(x, w_full, b_full, y, winner, *np.empty((4, F_full), x.dtype))
+    _forward_kernel(C, block)(x, rows[:-5].reshape(KH, KW, C, -1), rows[-5], y, winner, *rows[-4:])
     return y, (x, w, b is not None, winner, pads)
 
 
@@ -77,9 +74,10 @@ def backward(
         raise ValueError(f"conv_relu_max_pool: dy must have the shape of y, {winner.shape}, got {dy.shape}")
     dy = np.ascontiguousarray(dy, x.dtype)
     (N, H, W, C), (KH, KW, _, F), (_, PH, PW, _) = x.shape, w.shape, dy.shape
-    dw, db = np.zeros(w.shape, x.dtype), np.zeros(F, x.dtype)
+    dw, db = _aligned(w.shape, x.dtype), np.zeros(F, x.dtype)
     if not need_dx and KW * C < 16:
-        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *np.empty((4, F), x.dtype))
+        dw[...] = 0
+        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *_aligned((4, F), x.dtype))
         return None, dw, db if has_bias else None
     # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers.
     corners = 2 * W * C * np.arange(PH)[:, None] + 2 * C * np.arange(PW)
@@ -229,11 +227,11 @@ def _filters_at_a_time(F: int, itemsize: int) -> int:
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """np.empty, but from the start of a cache line, so that no vector of 64 bytes is read from two."""
-    size = math.prod(shape) * dtype.itemsize
-    buffer = np.empty(size + 63, np.uint8)
-    start = -buffer.__array_interface__["data"][0] % 64
-    return buffer[start : start + size].view(dtype).reshape(shape)
+    """np.empty, but from the start of a cache line: no vector of 64 bytes is then split between two, or two pages."""
+    size = math.prod(shape)
+    buffer = np.empty(size + 64 // dtype.itemsize, dtype)
+    start = -buffer.__array_interface__["data"][0] % 64 // dtype.itemsize
+    return buffer[start : start + size].reshape(shape)
 
 
 def _check_float(**arrays: np.ndarray) -> None:

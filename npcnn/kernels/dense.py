@@ -70,7 +70,7 @@ def forward_jit(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
 
 
 @jit
-def _forward(x, w, b, y):
+def _forward(x, w, b, y):  # type: ignore[no-untyped-def]
     N, U = y.shape
     C, U = w.shape
     for n in range(N):
@@ -93,7 +93,7 @@ def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
 
 
 @jit
-def _backward(dy, x, w_by_c, dx, dw):
+def _backward(dy, x, w_by_c, dx, dw):  # type: ignore[no-untyped-def]
     N, U = dy.shape
     C, U = dw.shape
     for n in range(N):

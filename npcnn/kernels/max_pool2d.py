@@ -98,7 +98,7 @@ def forward_jit(x: np.ndarray, pool_size: Pair, strides: Pair, pads: Pads) -> tu
 
 
 @jit
-def _forward(xp, y, winner, KH, KW, SH, SW):
+def _forward(xp, y, winner, KH, KW, SH, SW):  # type: ignore[no-untyped-def]
     N, OH, OW, C = y.shape
     for n in range(N):
         for i in range(OH):
@@ -125,7 +125,7 @@ def backward_jit(dy: np.ndarray, cache: Any) -> np.ndarray:
 
 
 @jit
-def _backward(dy, winner, dxp, KW, SH, SW):
+def _backward(dy, winner, dxp, KW, SH, SW):  # type: ignore[no-untyped-def]
     N, OH, OW, C = dy.shape
     for n in range(N):
         for i in range(OH):

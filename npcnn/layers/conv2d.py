@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.kernels.windows import output_size, same_padding
+from npcnn.kernels.windows import NO_PADS, output_size, same_padding
 from npcnn.layers import arguments
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.weighted import WeightedLayer
@@ -42,7 +42,7 @@ class Conv2D(WeightedLayer):
         strides: (SH, SW), how far the filter moves between outputs.
         padding: "valid" (the filter stays inside the image) or "same" (at stride 1 the output is as large as x).
         dilation_rate: (DH, DW), the spacing of the filter's taps; 1 is an ordinary filter.
-        activation: None, "relu", "softmax" or a layer: applied to y, as a layer behind this one would be.
+        activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer; applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
         name, dtype, kernels: see `Layer`.
@@ -80,33 +80,33 @@ class Conv2D(WeightedLayer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Allocate kernel (KH, KW, C, F) and bias (F,) for images of `input_shape` (H, W, C)."""
-        H, W, C = self.input_shape = self.check_input_shape(input_shape, "H, W, C")
-        self.allocate((*self.kernel_size, C, self.filters), rng)
-        window = self.kernel_size, self.strides, self.dilation_rate
-        self.pads = same_padding((H, W), *window) if self.padding == "same" else ((0, 0), (0, 0))
-        OH, OW = output_size((H, W), *window, pads=self.pads)
+        H, W, C = self.check_input_shape(input_shape, "H, W, C")
+        self.pads = NO_PADS
+        if self.padding == "same":
+            self.pads = same_padding((H, W), self.kernel_size, self.strides, self.dilation_rate)
+        OH, OW = output_size((H, W), self.kernel_size, self.strides, self.dilation_rate, self.pads)
         if OH < 1 or OW < 1:
             raise self.error(
                 f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate} is larger than the "
                 f"{H} x {W} input; use a smaller kernel or padding='same'"
             )
-        self.output_shape = (OH, OW, self.filters)
-        if self.activation:
-            self.activation.build(self.output_shape)
+        self.allocate((*self.kernel_size, C, self.filters), rng)
+        self.set_shapes((H, W, C), (OH, OW, self.filters))
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find(self.operation, self.kernels)
-        y, cache = forward(x, *self.weights(), self.strides, self.pads, self.dilation_rate)
+        kernel, _ = ladder.find(self.operation, self.rung)
+        y, kernel_cache = kernel(x, *self.weights(), self.strides, self.pads, self.dilation_rate)
         y, activation_cache = self.activate(y, training)
-        return y, (backward, cache, activation_cache, len(x))
+        return y, (kernel_cache, activation_cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, OH, OW, F)."""
-        backward, cache, activation_cache, N = cache
+        kernel_cache, activation_cache, N = cache
         dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
-        dx, dw, db = backward(dy, cache, self.needs_dx)
+        _, kernel = ladder.find(self.operation, self.rung)
+        dx, dw, db = kernel(dy, kernel_cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
 
     @property

@@ -35,7 +35,7 @@ class ConvReLUMaxPool(Layer):
             return False
         conv, _, pool = steps
         return (
-            conv.kernels == pool.kernels == "fused"
+            conv.rung == pool.rung == "fused"
             and conv.activation is None
             and conv.strides == conv.dilation_rate == (1, 1)
             and pool.pool_size == pool.strides == (2, 2)

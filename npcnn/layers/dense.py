@@ -28,7 +28,7 @@ class Dense(WeightedLayer):
 
     Args:
         units: U, how many outputs.
-        activation: None, "relu", "softmax" or a layer: applied to y, as a layer behind this one would be.
+        activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer; applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
         name, dtype, kernels: see `Layer`.
@@ -58,27 +58,26 @@ class Dense(WeightedLayer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Allocate kernel (C, U) and bias (U,) for inputs of `input_shape` (C,)."""
-        self.input_shape = self.check_input_shape(input_shape)
-        if len(self.input_shape) != 1:
-            raise self.error(f"input_shape must be (C,), got {self.input_shape}; put layers.Flatten() in front")
-        self.allocate((*self.input_shape, self.units), rng)
-        self.output_shape = (self.units,)
-        if self.activation:
-            self.activation.build(self.output_shape)
+        shape = self.check_input_shape(input_shape)
+        if len(shape) != 1:
+            raise self.error(f"input_shape must be (C,), got {shape}; put layers.Flatten() in front")
+        self.allocate((*shape, self.units), rng)
+        self.set_shapes(shape, (self.units,))
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, U) for x (N, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find(self.operation, self.kernels)
-        y, cache = forward(x, *self.weights())
+        kernel, _ = ladder.find(self.operation, self.rung)
+        y, kernel_cache = kernel(x, *self.weights())
         y, activation_cache = self.activate(y, training)
-        return y, (backward, cache, activation_cache, len(x))
+        return y, (kernel_cache, activation_cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Return dx (N, C) and {"kernel": dw, "bias": db}, given dy (N, U)."""
-        backward, cache, activation_cache, N = cache
+        kernel_cache, activation_cache, N = cache
         dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
-        dx, dw, db = backward(dy, cache, self.needs_dx)
+        _, kernel = ladder.find(self.operation, self.rung)
+        dx, dw, db = kernel(dy, kernel_cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
 
     @property

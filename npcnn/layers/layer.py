@@ -37,6 +37,7 @@ class Layer:
         from npcnn.kernels import check_rung
 
         self.name, self.dtype, self.kernels = name, dtype, kernels
+        self.model_kernels: str | None = None
         self.params: dict[str, np.ndarray] = {}
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
@@ -76,6 +77,11 @@ class Layer:
     # ------------------------------------------------------------------ what all layers share
 
     @property
+    def rung(self) -> str | None:
+        """The rung this layer runs on: its own, else its model's; None leaves the choice to `npcnn.kernels`."""
+        return self.kernels or self.model_kernels
+
+    @property
     def default_name(self) -> str:
         """What a model calls this layer if it has no name: its class in snake case, as in Keras."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", type(self).__name__).lower()
@@ -107,7 +113,7 @@ class Layer:
             shape = tuple(input_shape)
         except TypeError:
             shape = ()
-        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        if not shape or not all(type(n) is not bool and isinstance(n, (int, np.integer)) and n > 0 for n in shape):
             raise self.error(f"{argument} must be positive sizes without the batch axis, got {input_shape!r}")
         if axes is not None and len(shape) != len(axes.split(",")):
             raise self.error(f"{argument} must be ({axes}) without the batch axis, got {input_shape!r}")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.kernels.windows import output_size, same_padding
+from npcnn.kernels.windows import NO_PADS, output_size, same_padding
 from npcnn.layers import arguments
 from npcnn.layers.layer import Layer, Shape
 
@@ -61,36 +61,34 @@ class MaxPool2D(Layer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Work out the output shape for images of `input_shape` (H, W, C)."""
-        H, W, C = self.input_shape = self.check_input_shape(input_shape, "H, W, C")
-        window = self.pool_size, self.strides
-        self.pads = same_padding((H, W), *window) if self.padding == "same" else ((0, 0), (0, 0))
-        OH, OW = output_size((H, W), *window, pads=self.pads)
+        H, W, C = self.check_input_shape(input_shape, "H, W, C")
+        self.pads = NO_PADS
+        if self.padding == "same":
+            self.pads = same_padding((H, W), self.pool_size, self.strides)
+        OH, OW = output_size((H, W), self.pool_size, self.strides, pads=self.pads)
         if OH < 1 or OW < 1:
             raise self.error(
                 f"pool_size {self.pool_size} is larger than the {H} x {W} input; use a smaller window or padding='same'"
             )
-        self.output_shape = (OH, OW, C)
+        self.input_shape, self.output_shape = (H, W, C), (OH, OW, C)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        forward, backward = ladder.find(self.operation, self.kernels)
-        y, cache = forward(x, self.pool_size, self.strides, self.pads)
-        return y, (backward, cache, len(x))
+        kernel, _ = ladder.find(self.operation, self.rung)
+        y, kernel_cache = kernel(x, self.pool_size, self.strides, self.pads)
+        return y, (kernel_cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx (N, H, W, C), given dy (N, OH, OW, C)."""
-        backward, cache, N = cache
-        return backward(self.check_gradient(dy, N), cache), {}
+        kernel_cache, N = cache
+        _, kernel = ladder.find(self.operation, self.rung)
+        return kernel(self.check_gradient(dy, N), kernel_cache), {}
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names."""
-        return {
-            "name": self.name,
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-            "padding": self.padding,
-        }
+        window = {"pool_size": self.pool_size, "strides": self.strides}
+        return {**super().get_config(), **window, "padding": self.padding}
 
 
 MaxPooling2D = MaxPool2D

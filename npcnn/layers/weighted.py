@@ -45,6 +45,12 @@ class WeightedLayer(Layer):
         if self.use_bias:
             self.params["bias"] = self._new_parameter("bias", kernel_shape[-1:], rng)
 
+    def set_shapes(self, input_shape: Shape, output_shape: Shape) -> None:
+        """Note what goes in and out, here and at the activation."""
+        self.input_shape, self.output_shape = input_shape, output_shape
+        if self.activation:
+            self.activation.build(output_shape)
+
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Return w and b; without a bias, b is zero."""
         w = self.params["kernel"]
@@ -64,7 +70,9 @@ class WeightedLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments these layers share, under Keras' names."""
-        activation = {type(None): "linear", ReLU: "relu", Softmax: "softmax"}[type(self.activation)]
+        activation = {type(None): "linear", ReLU: "relu", Softmax: "softmax"}.get(type(self.activation))
+        if activation is None:
+            raise self.error(f"activation {self.activation} is not npcnn's own, so a file cannot name it")
         return {
             "name": self.name,
             "activation": activation,
