@@ -1,0 +1,384 @@
+"""Saving and loading: what comes back is what was saved, to the last bit, and a file appears whole or not at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from npcnn import Sequential, layers, load_model, losses, optimizers
+from npcnn.initializers import zeros
+
+SPARSE = "sparse_categorical_crossentropy"
+
+
+def assert_same_model(model, other):
+    """Equal in architecture, weights, optimizer and history."""
+    assert (other.name, other.dtype, other.input_shape) == (model.name, model.dtype, model.input_shape)
+    for layer, same in zip(model.layers, other.layers, strict=True):
+        assert type(same) is type(layer) and same.dtype == layer.dtype and same.get_config() == layer.get_config()
+    for w, same in zip(model.get_weights(), other.get_weights(), strict=True):
+        assert_array_equal(w, same, strict=True)
+        assert same.flags.writeable
+    assert type(other.loss) is type(model.loss) and type(other.optimizer) is type(model.optimizer)
+    assert [type(metric) for metric in other.metrics] == [type(metric) for metric in model.metrics]
+    if model.loss:
+        assert other.loss.from_logits == model.loss.from_logits
+        assert other.optimizer.get_config() == model.optimizer.get_config()
+        assert other.optimizer.iterations == model.optimizer.iterations
+        for name, slots in model.optimizer.slots.items():
+            assert other.optimizer.slots[name].keys() == slots.keys()
+            for key, slot in slots.items():
+                assert_array_equal(slot, other.optimizer.slots[name][key], strict=True)
+    assert (model.history is None) == (other.history is None)
+    if model.history:
+        assert (other.history.epoch, other.history.history) == (model.history.epoch, model.history.history)
+
+
+def small_model(*stack, shape=(9, 8, 2), **options):
+    model = Sequential([layers.Input(shape), *stack], **options)
+    rng = np.random.default_rng(1)  # biases start at zero; other numbers would show if they were lost
+    model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.keras"
+
+
+@pytest.fixture
+def trained(make_model, make_images):
+    """A function (optimizer, **options of Sequential) -> a model after three epochs."""
+
+    def make(optimizer="adam", **options):
+        model, (x, y) = make_model(optimizer, **options), make_images(48)
+        model.fit(x, y, epochs=3, batch_size=16, validation_data=(x[:8], y[:8]), verbose=0)
+        return model
+
+    return make
+
+
+# ------------------------------------------------------------------ what was saved comes back
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        [layers.Conv2D(3, 2)],
+        [layers.Conv2D(3, (2, 3), strides=(2, 1), padding="same", activation="relu", name="edges")],
+        [layers.Conv2D(3, 3, dilation_rate=(1, 2), use_bias=False, kernel_initializer="he_normal")],
+        [layers.Conv2D(2, 1, activation="softmax", bias_initializer="ones"), layers.Conv2D(2, 1, activation="linear")],
+        [layers.Conv2D(2, 1, activation=layers.ReLU())],
+        [layers.MaxPool2D()],
+        [layers.MaxPooling2D((3, 2), strides=(1, 3), padding="same", name="pool")],
+        [layers.Flatten()],
+        [layers.Flatten(), layers.Dense(4, activation="relu", kernel_initializer="he_uniform"), layers.Dense(3)],
+        [layers.Flatten(), layers.Dense(2, use_bias=False), layers.Dense(2, kernel_initializer="glorot_normal")],
+        [layers.ReLU(), layers.Softmax(), layers.ReLU()],
+        [layers.Flatten(name="input_layer"), layers.Dense(2, dtype="float64")],
+    ],
+    ids=lambda stack: "-".join(type(layer).__name__ for layer in stack),
+)
+def test_every_layer_comes_back_with_every_argument(path, stack):
+    model = small_model(*stack, name="tried")
+    model.save(path)
+    assert_same_model(model, load_model(path))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.Adam(),
+        lambda: optimizers.Adam(0.0123, beta_1=0.8, beta_2=0.99, epsilon=1e-5),
+        lambda: optimizers.SGD(0.1),
+        lambda: optimizers.SGD(0.1, momentum=0.9),
+        lambda: optimizers.SGD(0.1, momentum=0.5, nesterov=True),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_goes_on_from_a_file_as_if_it_had_never_stopped(path, trained, make_images, optimizer, dtype):
+    model = trained(optimizer(), dtype=dtype)
+    model.save(path)
+    loaded = load_model(path)
+    assert_same_model(model, loaded)
+    x, y = make_images(32, seed=1)
+    for each in (model, loaded):
+        each.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    assert_same_model(model, loaded)
+
+
+@pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy])
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("metrics", [[], ["accuracy"]])
+def test_losses_and_metrics_come_back(path, loss, from_logits, metrics):
+    model = small_model(layers.Flatten(), layers.Dense(3))
+    model.compile("adam", loss(from_logits=from_logits), metrics)
+    model.save(path)
+    assert_same_model(model, load_model(path))
+
+
+def test_a_model_that_was_compiled_but_not_trained_comes_back_at_step_0(path, make_model):
+    model = make_model(optimizers.SGD(0.1, momentum=0.9))
+    model.save(path)
+    loaded = load_model(path)
+    assert_same_model(model, loaded)
+    assert loaded.optimizer.iterations == 0
+
+
+def test_a_model_that_was_not_compiled_comes_back_so(path):
+    model = small_model(layers.Flatten(), layers.Dense(3))
+    model.save(path)
+    loaded = load_model(path)
+    assert_same_model(model, loaded)
+    with pytest.raises(RuntimeError, match="not compiled"):
+        loaded.fit(np.zeros((1, 9, 8, 2)), np.zeros(1))
+
+
+def test_a_model_without_an_input_layer_comes_back_with_the_shape_of_its_data(path, make_images):
+    model = Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", SPARSE)
+    x, y = make_images(8)
+    model.fit(x, y, verbose=0)
+    model.save(path)
+    loaded = load_model(path)
+    assert_same_model(model, loaded)
+    assert_array_equal(loaded.predict(x), model.predict(x))
+
+
+def test_a_loaded_layer_can_be_built_anew_with_weights_of_its_own(path):
+    stack = [layers.Flatten(), layers.Dense(3, kernel_initializer="ones", bias_initializer="ones")]
+    small_model(*stack).save(path)
+    dense = load_model(path).layers[1]
+    dense.build((4,))
+    assert_array_equal(dense.params["kernel"], np.ones((4, 3), "float32"), strict=True)
+    dense.params["kernel"][0, 0] = 2
+    assert_array_equal(dense.params["kernel"].sum(), 13)
+
+
+def test_learning_rates_that_float32_cannot_hold_come_back_all_the_same(path, make_model):
+    model = make_model(optimizers.Adam(0.1 + 1e-12))
+    model.save(path)
+    assert load_model(path).optimizer.learning_rate == 0.1 + 1e-12
+
+
+def test_a_learning_rate_changed_after_compile_comes_back_changed(path, trained):
+    model = trained()
+    model.optimizer.learning_rate = 1e-5
+    model.save(path)
+    assert load_model(path).optimizer.learning_rate == 1e-5
+
+
+def test_a_history_comes_back_even_where_the_loss_was_no_number(path, trained):
+    model = trained()
+    model.history.history["loss"] = [float("nan"), float("inf"), -0.0]
+    model.save(path)
+    history = load_model(path).history
+    assert history.epoch == [0, 1, 2] and len(history.history["val_accuracy"]) == 3
+    assert str(history.history["loss"]) == "[nan, inf, -0.0]"
+
+
+def test_equal_models_make_equal_files(tmp_path, trained):
+    for name in ("one.keras", "two.keras"):
+        trained().save(tmp_path / name)
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.keras") as archive:  # saved an hour later, too
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_members_of_the_zip_file_are_kerass_and_the_history(path, trained):
+    trained().save(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        members = {info.filename: info for info in archive.infolist()}
+        assert set(members) == {"metadata.json", "config.json", "model.weights.h5", "history.json"}
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in members.values())
+        history = json.loads(archive.read("history.json"))
+    assert set(history["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+# ------------------------------------------------------------------ what a file cannot hold
+
+
+class MyReLU(layers.ReLU):
+    pass
+
+
+class MyAdam(optimizers.Adam):
+    pass
+
+
+class MyLoss(losses.SparseCategoricalCrossentropy):
+    pass
+
+
+class MyMetric:
+    name = "mine"
+
+    def __call__(self, y_true, y_pred):
+        return 0.0
+
+
+def my_initializer(shape, rng):
+    return zeros(shape)
+
+
+def dense_model(*compile_arguments, **options):
+    model = small_model(layers.Flatten(), layers.Dense(3, name="last", **options))
+    if compile_arguments:
+        model.compile(*compile_arguments)
+    return model
+
+
+def with_weight(value):
+    model = dense_model("adam", SPARSE)
+    model.layers[1].params["bias"][0] = value
+    return model
+
+
+def with_slot(*values):
+    model = dense_model("adam", SPARSE)
+    model.optimizer.slots = {"velocity": {"last/bias": np.array(values, "float32")}}
+    return model
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: small_model(MyReLU(name="mine")), "MyReLU 'mine'"),
+        (lambda: dense_model(kernel_initializer=my_initializer), "Dense 'last'.*my_initializer"),
+        (lambda: dense_model(activation=MyReLU()), "Dense 'last'.*MyReLU"),
+        (lambda: small_model(layers.Conv2D(1, 2, strides=2, dilation_rate=2)), "Conv2D.*strides.*dilation_rate"),
+        (lambda: dense_model(MyAdam(), SPARSE), "MyAdam"),
+        (lambda: dense_model("adam", MyLoss()), "MyLoss"),
+        (lambda: dense_model("adam", SPARSE, ["accuracy", MyMetric()]), "MyMetric"),
+        (lambda: small_model(layers.Flatten(), name="a/b"), "name.*'a/b'"),
+        (lambda: small_model(layers.Flatten(), name=7), "name.*7"),
+        (lambda: with_weight(np.nan), "'last' holds NaN or infinity"),
+        (lambda: with_slot(1, np.inf, 1), "'adam' holds NaN or infinity"),
+        (lambda: with_slot(1, 1), "velocity of last/bias is another model's"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make, words):
+    path.write_bytes(b"what was there before")
+    with pytest.raises(ValueError, match=words):
+        make().save(path)
+    assert path.read_bytes() == b"what was there before"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_model_without_weights_is_not_saved(path):
+    with pytest.raises(RuntimeError, match="no weights yet"):
+        Sequential([layers.Flatten()]).save(path)
+    assert not path.exists()
+
+
+# ------------------------------------------------------------------ names of files
+
+
+@pytest.mark.parametrize("name", ["model", "model.h5", "model.keras.bak", "model.KERAS"])
+def test_a_name_that_does_not_end_in_keras_is_refused(tmp_path, make_model, name):
+    with pytest.raises(ValueError, match=f"must end in '.keras', got .*{name}"):
+        make_model().save(tmp_path / name)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_file_is_replaced_only_if_that_is_wanted(path, make_model):
+    make_model(seed=1).save(str(path))
+    with pytest.raises(FileExistsError, match="overwrite"):
+        make_model(seed=2).save(path, overwrite=False)
+    assert_same_model(make_model(seed=1), load_model(str(path)))
+    make_model(seed=2).save(path)
+    assert_same_model(make_model(seed=2), load_model(path))
+
+
+def test_a_folder_is_neither_read_nor_replaced(path, make_model):
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        load_model(path)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        make_model().save(path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path, make_model):
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        make_model().save(tmp_path / "nowhere" / "model.keras")
+
+
+def test_a_file_that_is_not_there_is_named(path):
+    with pytest.raises(FileNotFoundError, match="model.keras"):
+        load_model(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links and modes are POSIX's")
+def test_behind_a_symbolic_link_the_file_is_replaced_and_the_link_stays(tmp_path, make_model):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "model.keras", tmp_path / "link.keras"
+    link.symlink_to(target)
+    make_model().save(link)
+    assert link.is_symlink() and not target.is_symlink()
+    assert_same_model(make_model(), load_model(target))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links and modes are POSIX's")
+def test_a_file_is_as_readable_for_others_as_any_new_file(path, make_model):
+    make_model().save(path)
+    plain = path.with_name("plain")
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+# ------------------------------------------------------------------ whole or not at all
+
+
+def test_a_file_is_safe_on_disk_before_it_takes_its_name_and_its_folder_afterwards(path, make_model, monkeypatch):
+    order, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (order.append("replace"), replace(old, new)))
+    make_model().save(path)
+    assert order == ["fsync", "replace", "fsync"] if os.name == "posix" else ["fsync", "replace"]
+
+
+@pytest.mark.parametrize("failure", [OSError("no space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_failure_leaves_the_old_file_and_nothing_else(path, make_model, monkeypatch, failure, moment):
+    def fail(*arguments):
+        raise failure
+
+    make_model(seed=1).save(path)
+    monkeypatch.setattr(os, moment, fail)
+    with pytest.raises(type(failure)):
+        make_model(seed=2).save(path)
+    assert os.listdir(path.parent) == [path.name]
+    assert_same_model(make_model(seed=1), load_model(path))
+
+
+SAVE_FOR_EVER = """
+import sys
+from npcnn import Sequential, layers
+model = Sequential([layers.Input((64,)), layers.Dense(2048), layers.Dense(8)])
+while True:
+    model.save(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
+def test_a_process_killed_while_saving_leaves_a_file_that_loads(path):
+    for trial in range(3):
+        path.unlink(missing_ok=True)
+        process = subprocess.Popen([sys.executable, "-c", SAVE_FOR_EVER, str(path)])
+        try:
+            deadline = time.monotonic() + 60
+            while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.02 * trial)
+        finally:
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert load_model(path).output_shape == (8,)
