@@ -16,17 +16,21 @@ parser.add_argument("model", type=Path, help="a .keras file")
 parser.add_argument("--data", default="auto", help="auto, mnist, tfds, sample, or a path (default: %(default)s)")
 args = parser.parse_args()
 
-model = load_model(args.model)
-source = mnist.resolve(args.data)
-_, (images, labels) = mnist.load_data(source)
+try:
+    model = load_model(args.model)
+    source = mnist.resolve(args.data)
+    _, (images, labels) = mnist.load_data(source)
+except (ImportError, OSError, ValueError) as error:
+    parser.error(str(error))
 x = images[..., None] / np.float32(255)
 
-loss, accuracy = model.evaluate(x, labels, verbose=0)
-what = "MNIST test set" if source in ("mnist", "tfds") else f"held-out digits of {source}"
-print(f"{what}, {len(x):,} digits: loss {loss:.4f}, accuracy {accuracy:.2%}\n")
-
+if model.loss is None:
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
 probabilities = model.predict(x)
 predicted = probabilities.argmax(axis=1)
+values = model.evaluate(x, labels, verbose=0, return_dict=True)
+what = "MNIST test set" if source in ("mnist", "tfds") else f"held-out digits of {source}"
+print(f"{what}, {len(x):,} digits: loss {values['loss']:.4f}, accuracy {(predicted == labels).mean():.2%}\n")
 for digit in range(10):
     of_this = labels == digit
     right = int((predicted[of_this] == digit).sum())

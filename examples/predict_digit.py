@@ -17,9 +17,12 @@ parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a PNG
 parser.add_argument("--show", action="store_true", help="draw what the network saw, beside each picture's file")
 args = parser.parse_args()
 
-model = load_model(args.model)
-for path in args.images:
-    digit = prepare_digit(path)  # 28 x 28, as MNIST was made
+try:
+    model = load_model(args.model)
+    digits = [prepare_digit(path) for path in args.images]  # 28 x 28, as MNIST was made
+except (OSError, ValueError) as error:
+    parser.error(str(error))
+for path, digit in zip(args.images, digits, strict=True):
     probabilities = model.predict(digit[None, ..., None] / np.float32(255))[0]
     print(f"{path}: {probabilities.argmax()}")
     print("  " + "  ".join(f"{k}: {p:.1%}" for k, p in enumerate(probabilities)))

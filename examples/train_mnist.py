@@ -19,11 +19,16 @@ parser.add_argument("--seed", type=int, default=0, help="of weights and shufflin
 parser.add_argument("--kernels", choices=kernels.RUNGS, default=kernels.DEFAULT, help="rung (default: %(default)s)")
 parser.add_argument("--output", type=Path, default="mnist_model.keras", help="file (default: %(default)s)")
 args = parser.parse_args()
+if min(args.epochs, args.batch_size) < 1 or args.seed < 0:
+    parser.error("--epochs and --batch-size must be at least 1, --seed at least 0")
 if args.output.suffix != ".keras" or not args.output.parent.is_dir():
     parser.error(f"--output must be a name ending in .keras, in a folder that exists; got {args.output}")
 
-source = mnist.resolve(args.data)
-(x_train, y_train), (x_test, y_test) = mnist.load_data(source)
+try:
+    source = mnist.resolve(args.data)
+    (x_train, y_train), (x_test, y_test) = mnist.load_data(source)
+except (ImportError, OSError, ValueError) as error:
+    parser.error(f"--data {args.data}: {error}")
 x_train, x_test = (x[..., None] / np.float32(255) for x in (x_train, x_test))  # (N, 28, 28, 1), from 0 to 1
 print(f"Data: {source}, {len(x_train):,} digits to train on, {len(x_test):,} to validate on")
 

@@ -1,0 +1,144 @@
+"""What the gradient tests are run on: shapes that leave a mistake nowhere to hide, and the kernels' rungs.
+
+Height and width always differ, and so do KH and KW, SH and SW: a check on squares cannot see the two confused.
+"""
+
+import itertools
+
+import numpy as np
+
+from npcnn import Sequential, layers
+from npcnn.gradient_check import GradientKeeper
+from npcnn.kernels import RUNGS
+from npcnn.training import Workers, make_plan, train_step
+
+NUMPY_RUNGS = [rung for rung in RUNGS if rung in ("loops", "im2col")]
+LAYER_RUNGS = [rung for rung in RUNGS if rung != "fused"]  # fused is three layers at once: it needs a model
+
+# (N, H, W, C), F, kernel_size, strides, padding, dilation_rate
+CONVOLUTIONS = [
+    ((2, 5, 4, 2), 3, (3, 2), (1, 1), "valid", (1, 1)),
+    ((2, 5, 4, 2), 3, (3, 2), (1, 1), "same", (1, 1)),
+    ((2, 4, 7, 1), 2, (2, 3), (2, 1), "valid", (1, 1)),
+    ((1, 7, 5, 2), 1, (3, 2), (2, 3), "same", (1, 1)),
+    ((2, 6, 4, 3), 2, (2, 2), (1, 2), "same", (1, 1)),  # an odd padding: the extra zero goes behind
+    ((1, 7, 6, 2), 2, (3, 2), (1, 1), "valid", (2, 3)),
+    ((2, 6, 7, 1), 2, (2, 3), (1, 1), "same", (1, 2)),
+    ((1, 8, 7, 1), 2, (3, 2), (2, 1), "valid", (1, 3)),
+    ((2, 3, 4, 3), 2, (1, 1), (1, 1), "valid", (1, 1)),
+    ((1, 3, 2, 2), 2, (3, 2), (1, 1), "valid", (1, 1)),  # the filter covers the whole image
+    ((2, 5, 3, 1), 2, (2, 1), (3, 2), "valid", (1, 1)),  # strides beyond the filter: some pixels take part in nothing
+    ((1, 2, 3, 1), 1, (5, 4), (1, 1), "same", (1, 1)),  # more padding than image
+    ((1, 1, 5, 1), 1, (1, 3), (1, 2), "same", (1, 1)),
+]
+
+# (N, H, W, C), pool_size, strides, padding
+POOLS = [
+    ((2, 4, 6, 2), (2, 2), None, "valid"),
+    ((2, 7, 5, 2), (2, 3), None, "valid"),  # what fills no window is dropped
+    ((2, 5, 4, 1), (3, 2), (1, 1), "valid"),  # overlapping: one pixel may win several windows
+    ((1, 6, 7, 2), (2, 3), (1, 2), "valid"),
+    ((2, 5, 7, 2), (3, 2), (2, 1), "same"),
+    ((1, 5, 4, 3), (2, 3), (2, 2), "same"),
+    ((1, 5, 7, 1), (1, 2), (2, 3), "valid"),  # strides beyond the window
+    ((1, 3, 2, 2), (3, 2), None, "valid"),
+]
+
+# x's shape (N, C), and U
+DENSE = [((3, 4), 2), ((1, 5), 3), ((4, 1), 3), ((2, 3), 1), ((3, 3), 3)]
+
+
+def every_convolution():
+    """Yield every combination of padding, strides, dilation and kernel size that fits, as in CONVOLUTIONS."""
+    pairs = [(1, 1), (2, 1), (1, 3)], [(1, 1), (1, 2), (2, 1)], [(1, 1), (3, 2), (1, 4)]
+    for padding, strides, dilation, kernel in itertools.product(("valid", "same"), *pairs):
+        if strides == (1, 1) or dilation == (1, 1):  # Keras refuses the two together
+            yield (2, 7, 9, 2), 3, kernel, strides, padding, dilation
+
+
+def conv2d(case, rung=None, **arguments):
+    shape, filters, kernel, strides, padding, dilation = case
+    arguments = {"bias_initializer": random_bias, "dtype": "float64", "kernels": rung, **arguments}
+    layer = layers.Conv2D(filters, kernel, strides, padding, dilation_rate=dilation, **arguments)
+    layer.build(shape[1:], 0)
+    return layer
+
+
+def max_pool2d(case, rung=None, **arguments):
+    shape, pool_size, strides, padding = case
+    layer = layers.MaxPool2D(pool_size, strides, padding, kernels=rung, **arguments)
+    layer.build(shape[1:])
+    return layer
+
+
+def dense(case, rung=None, **arguments):
+    shape, units = case
+    arguments = {"bias_initializer": random_bias, "dtype": "float64", "kernels": rung, **arguments}
+    layer = layers.Dense(units, **arguments)
+    layer.build(shape[1:], 0)
+    return layer
+
+
+def random_bias(shape, rng):
+    """A bias of zeros would let a forgotten bias pass."""
+    return rng.standard_normal(shape)
+
+
+def normal(shape, seed=1):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def spaced(shape, gap=3.0, seed=1):
+    """Random numbers at least `gap` apart and half of it from zero: no step of 1 meets a kink."""
+    size = int(np.prod(shape))
+    return (np.random.default_rng(seed).permutation(size) - (size // 2 - 0.5)).reshape(shape) * gap
+
+
+def integers(shape, low=-4, high=5, seed=1):
+    """Small whole numbers: their sums of products are exact, in float32 too, in whatever order they are added."""
+    return np.random.default_rng(seed).integers(low, high, shape).astype(float)
+
+
+class LinearLoss:
+    """L = mean over n of <y_true[n], y_pred[n]>: makes y_true a random upstream gradient for a whole model."""
+
+    name = "linear"
+
+    def forward(self, y_true, y_pred):
+        return (y_true * y_pred).reshape(len(y_pred), -1).sum(axis=1).mean(), (y_true, len(y_pred))
+
+    def backward(self, cache):
+        y_true, N = cache
+        return y_true / N
+
+
+def small_model(rung="im2col", seed=0, loss="sparse_categorical_crossentropy", **arguments):
+    """Everything the MNIST model has, on images of 9 x 8: two convolutions, two pools, two dense layers."""
+    stack = [
+        layers.Input((9, 8, 1)),
+        layers.Conv2D(3, (3, 2), activation="relu"),
+        layers.MaxPool2D(2),
+        layers.Conv2D(2, 2, activation="relu"),
+        layers.MaxPool2D((2, 1)),
+        layers.Flatten(),
+        layers.Dense(4, activation="relu"),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = Sequential(stack, kernels=rung, seed=seed, **{"dtype": "float64", **arguments})
+    model.set_weights([w + 0.1 * normal(w.shape, seed=i) for i, w in enumerate(model.get_weights())])
+    model.compile(loss=loss, metrics=["accuracy"])
+    return model
+
+
+def small_batch(size=19):
+    """More than one shard, and a last one that is smaller."""
+    return normal((size, 9, 8, 1)), np.random.default_rng(2).integers(0, 3, size)
+
+
+def training_gradients(model, x, y):
+    """Return the gradients by which a training step would change the parameters, without changing them."""
+    keeper = GradientKeeper()
+    with Workers(model.threads) as workers:
+        steps = make_plan(model.layers, model.dtype, model.loss)
+        train_step(steps, keeper, model.params, x, y, np.arange(len(x)), workers)
+    return keeper.grads

@@ -1,0 +1,75 @@
+"""Ask Keras on TensorFlow for the outputs, gradients and training steps that npcnn's are compared with."""
+
+import contextlib
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # plain sums: oneDNN's convolutions round differently each time
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+
+@contextlib.contextmanager
+def floatx(dtype):
+    """Set Keras' float type for a while: its optimizers keep the learning rate, and more, in this type."""
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+
+
+def layer_gradients(layer, x, dy, params=()):
+    """Return (y, dx, dparams) of a Keras layer with the given parameters, where L = sum of dy * y."""
+    layer.build(x.shape)
+    layer.set_weights(params)
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+        L = tf.reduce_sum(y * dy)
+    dx, dparams = tape.gradient(L, [x, [v.value for v in layer.trainable_variables]])
+    return y.numpy(), dx.numpy(), [g.numpy() for g in dparams]
+
+
+def loss_gradient(loss, y_true, y_pred):
+    """Return the value of a Keras loss and its gradient by y_pred."""
+    y_pred = tf.constant(y_pred)
+    with tf.GradientTape() as tape:
+        tape.watch(y_pred)
+        value = loss(y_true, y_pred)
+    return value.numpy(), tape.gradient(value, y_pred).numpy()
+
+
+def model_gradients(model, loss, x, y):
+    """Return the loss of a Keras model and its gradient by every weight."""
+    with tf.GradientTape() as tape:
+        value = loss(y, model(x, training=True))
+    return value.numpy(), [g.numpy() for g in tape.gradient(value, [v.value for v in model.trainable_variables])]
+
+
+def optimizer_steps(optimizer, w, gradients):
+    """Yield the parameters, which start as the list w, after each step of a Keras optimizer."""
+    variables = [keras.Variable(array, dtype=array.dtype) for array in w]
+    for step in gradients:
+        optimizer.apply([tf.constant(g) for g in step], variables)
+        yield [v.numpy() for v in variables]
+
+
+def twin(model):
+    """Return the Keras model with the layers, weights and float type of an npcnn model."""
+    classes = {
+        "Conv2D": keras.layers.Conv2D,
+        "MaxPool2D": keras.layers.MaxPooling2D,
+        "Dense": keras.layers.Dense,
+        "Flatten": keras.layers.Flatten,
+    }
+    stack = [keras.layers.Input(model.input_shape, dtype=model.dtype)]
+    for layer in model.layers:
+        stack.append(classes[type(layer).__name__](**layer.get_config(), dtype=model.dtype))
+    twin = keras.Sequential(stack)
+    twin.set_weights(model.get_weights())
+    return twin

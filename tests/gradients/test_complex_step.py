@@ -1,0 +1,103 @@
+"""Every gradient to fifteen digits, where NumPy computes it: nothing is subtracted, so nothing is lost."""
+
+import numpy as np
+import pytest
+from cases import (
+    CONVOLUTIONS,
+    DENSE,
+    NUMPY_RUNGS,
+    POOLS,
+    conv2d,
+    dense,
+    max_pool2d,
+    normal,
+    small_batch,
+    small_model,
+)
+
+from npcnn import layers, losses
+from npcnn.gradient_check import check_layer, check_loss, check_model
+
+ACTIVATIONS = ["relu", "softmax"]
+
+
+@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_conv2d(case, rung):
+    check_layer(conv2d(case, rung), normal(case[0]), "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_conv2d_with_an_activation_and_without_a_bias(activation, rung):
+    case = (2, 5, 4, 2), 3, (3, 2), (1, 1), "valid", (1, 1)
+    layer = conv2d(case, rung, activation=activation, use_bias=False)
+    result = check_layer(layer, normal(case[0]), "complex")
+    result.raise_on_failure()
+    assert [row.argument for row in result.rows] == ["x", "kernel"]
+
+
+@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("case", POOLS)
+def test_max_pool2d(case, rung):
+    check_layer(max_pool2d(case, rung), normal(case[0]), "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("case", DENSE)
+def test_dense(case, rung):
+    check_layer(dense(case, rung), normal(case[0]), "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_dense_with_an_activation(activation, use_bias, rung):
+    layer = dense(DENSE[0], rung, activation=activation, use_bias=use_bias)
+    check_layer(layer, normal(DENSE[0][0]), "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("make", [layers.Flatten, layers.ReLU, layers.Softmax, lambda: layers.Input((3, 4, 2))])
+@pytest.mark.parametrize("N", [1, 3])
+def test_layers_without_parameters(make, N):
+    check_layer(make(), normal((N, 3, 4, 2)), "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("N", [1, 5])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_cross_entropy_of_class_numbers(from_logits, N):
+    y_true, y_pred = np.random.default_rng(0).integers(0, 4, N), normal((N, 4))
+    y_pred = y_pred if from_logits else 0.05 + y_pred**2 / 20  # rows that do not add up to 1: clip must not mind
+    check_loss(losses.SparseCategoricalCrossentropy(from_logits), y_true, y_pred, "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("N", [1, 5])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_cross_entropy_of_distributions(from_logits, N):
+    y_true, y_pred = np.random.default_rng(0).dirichlet(np.ones(4), N), normal((N, 4))
+    y_pred = y_pred if from_logits else 0.05 + y_pred**2
+    check_loss(losses.CategoricalCrossentropy(from_logits), y_true, y_pred, "complex").raise_on_failure()
+
+
+@pytest.mark.parametrize("case", ["clipped below", "clipped above"])
+@pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy])
+def test_a_clipped_probability_has_no_gradient(loss, case):
+    p = {"clipped below": [1e-9, 0.3, 0.7], "clipped above": [1 - 1e-9, 3e-10, 7e-10]}[case]
+    y_true = np.array([0]) if loss is losses.SparseCategoricalCrossentropy else np.array([[1.0, 0.0, 0.0]])
+    check_loss(loss(), y_true, np.array([p]), "complex").raise_on_failure()
+
+
+def test_every_weight_of_a_model_as_a_training_step_sees_it():
+    check_model(small_model("im2col"), *small_batch(), "complex").raise_on_failure()
+
+
+def test_every_weight_of_a_model_on_the_loops_rung():
+    check_model(small_model("loops"), *small_batch(2), "complex", entries=12).raise_on_failure()
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+@pytest.mark.parametrize("size", [1, 16, 33])
+def test_the_mean_over_the_batch_is_taken_once_whatever_the_shards(loss, size):
+    x, y = small_batch(size)
+    y = y if loss.startswith("sparse") else np.eye(3)[y]
+    check_model(small_model(loss=loss), x, y, "adjoint").raise_on_failure()

@@ -1,0 +1,265 @@
+"""Would the tests notice? Bugs that people really make are planted in npcnn, one at a time; each must make a test fail.
+
+Each line of BUGS says where, what is replaced by what, and which test has to fail. That the same tests pass without a
+bug, and that every replacement really found its place, is tested too.
+"""
+
+import pytest
+from planting import first_failure, planted, replaced, source_of
+
+COMPLEX, EXACT, TIES = "test_complex_step", "test_exact_and_adjoint", "test_ties_and_corners"
+SECOND, GOLDEN = "test_second_order", "test_golden_values"
+CONV, POOL, DENSE = f"{EXACT}::test_conv2d", f"{COMPLEX}::test_max_pool2d", f"{EXACT}::test_dense"
+MODEL = f"{COMPLEX}::test_every_weight_of_a_model_as_a_training_step_sees_it"
+MEAN = f"{COMPLEX}::test_the_mean_over_the_batch_is_taken_once_whatever_the_shards"
+FUSED = f"{EXACT}::test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit"
+OPTIMIZER = f"{GOLDEN}::test_fifty_steps_of_an_optimizer"
+GOLDEN_CONV, GOLDEN_POOL = f"{GOLDEN}::test_conv2d", f"{GOLDEN}::test_max_pool2d_full_of_ties"
+GOLDEN_LOSS, ACTIVATIONS = f"{GOLDEN}::test_losses", f"{GOLDEN}::test_activations"
+
+# what went wrong: (module, old, new, the test that notices, the rung it runs on or None for all)
+# fmt: off
+BUGS = {
+    # ------------------------------------------------------------ convolution, loops
+    "the bias is forgotten": (
+        "kernels.conv2d", "            total = b[f]".strip(), "total = 0 * b[f]", GOLDEN_CONV, "loops"),
+    "strides are swapped": (
+        "kernels.conv2d", "(KH, KW, C, F), (SH, SW), (DH, DW) = w.shape, strides, dilation",
+        "(KH, KW, C, F), (SW, SH), (DH, DW) = w.shape, strides, dilation", GOLDEN_CONV, "loops"),
+    "the filter is flipped, forward only": (
+        "kernels.conv2d", "total = total + xp[n, i * SH + kh * DH, j * SW + kw * DW, c] * w[kh, kw, c, f]",
+        "total = total + xp[n, i * SH + kh * DH, j * SW + kw * DW, c] * w[-1 - kh, -1 - kw, c, f]", CONV, "loops"),
+    "dw is assigned, not accumulated": (
+        "kernels.conv2d", "dw[kh, kw, c, f] += xp[", "dw[kh, kw, c, f] = xp[", CONV, "loops"),
+    "dx is assigned where patches overlap": (
+        "kernels.conv2d", "dxp[n, row, column, c] += w[", "dxp[n, row, column, c] = w[", CONV, "loops"),
+    "db only of the last output": (
+        "kernels.conv2d", "        db[f] += dy[n, i, j, f]", "        db[f] = dy[n, i, j, f]", CONV, "loops"),
+    "the stride is forgotten in backward": (
+        "kernels.conv2d", "row, column = i * SH + kh * DH, j * SW + kw * DW\n                    dw",
+        "row, column = i + kh * DH, j + kw * DW\n                    dw", CONV, "loops"),
+    "dilation is ignored in backward": (
+        "kernels.conv2d", "row, column = i * SH + kh * DH, j * SW + kw * DW\n                    dw",
+        "row, column = i * SH + kh, j * SW + kw\n                    dw", CONV, "loops"),
+    "the padding is not cropped off dx": (
+        "kernels.conv2d", "return crop(dxp, pads) if need_dx else None, dw, db",
+        "return dxp[:, : dxp.shape[1] - sum(pads[0]), : dxp.shape[2] - sum(pads[1])] if need_dx else None, dw, db",
+        CONV, "loops"),
+    # ------------------------------------------------------------ convolution, im2col
+    "col2im overwrites where patches overlap": (
+        "kernels.conv2d", "x[:, rows, columns] += patches[", "x[:, rows, columns] = patches[",
+        f"{TIES}::test_col2im_adds_overlaps_as_its_docstring_draws_it", None),
+    "the bias is added before the product": (
+        "kernels.conv2d", "@ w.reshape(-1, F) + b", "@ (w.reshape(-1, F) + b)", GOLDEN_CONV, "im2col"),
+    "the bias' gradient is a mean": (
+        "kernels.conv2d", "db = dy.sum(axis=0)", "db = dy.mean(axis=0)", CONV, "im2col"),
+    "the filter's gradient is transposed where it does not show in its shape": (
+        "kernels.conv2d", "(patches.reshape(-1, KH * KW * C).T @ dy).reshape(w.shape)",
+        "(dy.T @ patches.reshape(-1, KH * KW * C)).reshape(w.shape)", CONV, "im2col"),
+    "the patches are laid out channel first, the filter channel last": (
+        "kernels.conv2d", "y = patches.reshape(-1, KH * KW * C)",
+        "y = patches.transpose(0, 1, 2, 5, 3, 4).reshape(-1, KH * KW * C)", CONV, "im2col"),
+    "dilation is forgotten on the way back": (
+        "kernels.conv2d", "crop(col2im(dpatches, size, strides, dilation), pads)",
+        "crop(col2im(dpatches, size, strides), pads)", CONV, "im2col"),
+    "height and width of the filter are mixed up on the way back": (
+        "kernels.conv2d", "dpatches = (dy @ w.reshape(-1, F).T).reshape(patches.shape)",
+        "dpatches = (dy @ w.transpose(1, 0, 2, 3).reshape(-1, F).T).reshape(patches.shape)", CONV, "im2col"),
+    # ------------------------------------------------------------ windows
+    "the odd zero of the padding goes in front": (
+        "kernels.windows", "(total // 2, total - total // 2)", "(total - total // 2, total // 2)", GOLDEN_CONV, None),
+    "the padding is off by one": (
+        "kernels.windows", "D * (K - 1) + 1 - n, 0)", "D * (K - 1) - n, 0)", GOLDEN_CONV, None),
+    "padding does not know of dilation": (
+        "kernels.windows", "max((-(-n // S) - 1) * S + D * (K - 1) + 1 - n, 0)",
+        "max((-(-n // S) - 1) * S + K - n, 0)", GOLDEN_CONV, None),
+    "the height is used for the width": (
+        "kernels.windows", "columns = slice(kw * DW, kw * DW + (OW - 1) * SW + 1, SW)",
+        "columns = slice(kw * DW, kw * DW + (OH - 1) * SW + 1, SW)", CONV, "im2col"),
+    "dilation is counted for the rows only": (
+        "kernels.windows", "columns = slice(kw * DW, kw * DW", "columns = slice(kw * DH, kw * DH",
+        GOLDEN_CONV, "im2col"),
+    "cropped above by what was padded below": (
+        "kernels.windows", "dx[:, top : dx.shape[1] - bottom", "dx[:, bottom : dx.shape[1] - top", CONV, None),
+    # ------------------------------------------------------------ pooling
+    "a tie goes to the last": (
+        "kernels.max_pool2d", "(value.real > best.real)", "(value.real >= best.real)", GOLDEN_POOL, None),
+    "the smallest is pooled": (
+        "kernels.max_pool2d", "(value.real > best.real)", "(value.real < best.real)", GOLDEN_POOL, None),
+    "padded zeros may win a window": (
+        "kernels.max_pool2d", """    xp = pad(x, pads, -np.inf)
+    windows =""", """    xp = pad(x, pads, 0)
+    windows =""", GOLDEN_POOL, "im2col"),
+    "a pixel that wins twice is paid once": (
+        "kernels.max_pool2d", "dxp[:, rows, columns] += np.where", "dxp[:, rows, columns] = np.where", POOL, "im2col"),
+    "a pixel that wins twice is paid once, in loops": (
+        "kernels.max_pool2d", """j * SW + kw, c] += dy[n, i, j, c]
+    return""", """j * SW + kw, c] = dy[n, i, j, c]
+    return""", POOL, "loops"),
+    "every pixel of the window gets the gradient": (
+        "kernels.max_pool2d", "np.where(winner == kh * pool_size[1] + kw, dy, 0)", "dy", POOL, "im2col"),
+    "the winner is numbered down the columns, and read along the rows": (
+        "kernels.max_pool2d", "np.copyto(winner, kh * pool_size[1] + kw, where=better)",
+        "np.copyto(winner, kw * pool_size[0] + kh, where=better)", POOL, "im2col"),
+    "the window's height divides the winner's number": (
+        "kernels.max_pool2d", "winner, padded_shape, (_, KW), (SH, SW), pads = cache",
+        "winner, padded_shape, (KW, _), (SH, SW), pads = cache", POOL, "loops"),
+    "pooling strides are the window's, whatever was asked": (
+        "layers.max_pool2d", "self.strides = self.pool_size if strides is None else",
+        "self.strides = self.pool_size if strides is None or strides else", GOLDEN_POOL, None),
+    # ------------------------------------------------------------ dense
+    "the weights are transposed, which a square does not show": (
+        "kernels.dense", "dy @ w.T if need_dx", "dy @ (w if w.shape[0] == w.shape[1] else w.T) if need_dx",
+        DENSE, "im2col"),
+    "dw is transposed where it is square": (
+        "kernels.dense", "x.T @ dy, dy.sum(axis=0)",
+        "(dy.T @ x if x.shape[1] == dy.shape[1] else x.T @ dy), dy.sum(axis=0)", DENSE, "im2col"),
+    "the bias is summed over the units": (
+        "kernels.dense", "x.T @ dy, dy.sum(axis=0)",
+        "x.T @ dy, np.resize(dy.sum(axis=1), dy.shape[1])", DENSE, "im2col"),
+    "db is the first example's": (
+        "kernels.dense", "x.T @ dy, dy.sum(axis=0)", "x.T @ dy, dy[0]", DENSE, "im2col"),
+    "dw sees the last example only": (
+        "kernels.dense", "dw[c, u] += x[n, c]", "dw[c, u] = x[n, c]", DENSE, "loops"),
+    "dx sees the last unit only": (
+        "kernels.dense", "dx[n, c] += w[c, u]", "dx[n, c] = w[c, u]", DENSE, "loops"),
+    # ------------------------------------------------------------ jit
+    "the compiled convolution forgets the bias": (
+        "kernels.conv2d", "outputs[:] = b", "outputs[:] = 0", GOLDEN_CONV, "jit"),
+    "the compiled dw is assigned": (
+        "kernels.conv2d", "dweights[f] += value", "dweights[f] = value", CONV, "jit"),
+    "the compiled dx is assigned where patches overlap": (
+        "kernels.conv2d", "dpixel[c] += weights", "dpixel[c] = weights", CONV, "jit"),
+    "the compiled dx meets the filter upside down": (
+        "kernels.conv2d", "w.transpose(0, 1, 3, 2)", "w[::-1].transpose(0, 1, 3, 2)", CONV, "jit"),
+    "the compiled tie goes to the last": (
+        "kernels.max_pool2d", "values[c] > best[c] or", "values[c] >= best[c] or", GOLDEN_POOL, "jit"),
+    "the compiled winner is numbered down the columns": (
+        "kernels.max_pool2d", "winners[c] = kh * KW + kw", "winners[c] = kw * KH + kh", GOLDEN_POOL, "jit"),
+    "the compiled dense dx is assigned": (
+        "kernels.dense", "dinputs[c] += weights", "dinputs[c] = weights", DENSE, "jit"),
+    # ------------------------------------------------------------ fused
+    "fused: a tie goes to the last": (
+        "kernels.conv_relu_max_pool", "if z3[f] > top or", "if z3[f] >= top or", FUSED, "fused"),
+    "fused: ReLU's gate is open at 0": (
+        "kernels.conv_relu_max_pool", "p if top > 0 else NOBODY", "p if top >= 0 else NOBODY", FUSED, "fused"),
+    "fused: ReLU's gate is forgotten in backward": (
+        "kernels.conv_relu_max_pool", "p if top > 0 else NOBODY", "p", FUSED, "fused"),
+    "fused: positions are numbered down, and read across": (
+        "kernels.conv_relu_max_pool", "np.array([0, C, W * C,", "np.array([0, W * C, C,", FUSED, "fused"),
+    "fused: dx is assigned where patches overlap": (
+        "kernels.conv_relu_max_pool", "dpatch[m] += g[e]", "dpatch[m] = g[e]", FUSED, "fused"),
+    "fused: dw sees the last winner only": (
+        "kernels.conv_relu_max_pool", "dw_by_f[f, kh, m] += g[e]", "dw_by_f[f, kh, m] = g[e]", FUSED, "fused"),
+    "fused, few channels: the second position's gradient goes to the third": (
+        "kernels.conv_relu_max_pool", "g1[f] = g if p == 1", "g1[f] = g if p == 2", FUSED, "fused"),
+    "fused, few channels: the bias hears of windows without a winner": (
+        "kernels.conv_relu_max_pool", "db[f] += zero if p == NOBODY else g", "db[f] += g", FUSED, "fused"),
+    "fused: a pool that overlaps is taken for one that does not": (
+        "layers.conv_relu_max_pool", "pool.pool_size == pool.strides == (2, 2)", "pool.pool_size == (2, 2)",
+        f"{EXACT}::test_what_does_not_fit_the_fused_rung_is_computed_all_the_same", None),
+    # ------------------------------------------------------------ layers
+    "ReLU's gate is on the wrong side": (
+        "layers.relu", "np.where(y.real > 0, dy, 0)", "np.where(y.real <= 0, dy, 0)",
+        f"{COMPLEX}::test_layers_without_parameters", None),
+    "ReLU's derivative at 0 is 1": (
+        "layers.relu", "np.where(y.real > 0, dy, 0)", "np.where(y.real >= 0, dy, 0)", ACTIVATIONS, None),
+    "ReLU leaks": (
+        "layers.relu", "np.where(y.real > 0, dy, 0)", "np.where(y.real > 0, dy, 0.01 * dy)", MODEL, None),
+    "softmax forgets that its outputs hang together": (
+        "layers.softmax", "y * (dy - (dy * y).sum(axis=-1, keepdims=True))", "y * (1 - y) * dy",
+        f"{COMPLEX}::test_layers_without_parameters", None),
+    "softmax's backward returns nothing": (
+        "layers.softmax", "y * (dy - (dy * y).sum(axis=-1, keepdims=True))", "0 * dy",
+        f"{COMPLEX}::test_layers_without_parameters", None),
+    "softmax sums over the batch": (
+        "layers.softmax", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)",
+        ACTIVATIONS, None),
+    "the activation is forgotten in backward": (
+        "layers.weighted", "return self.activation.backward(dy, cache)[0] if self.activation else dy", "return dy",
+        f"{COMPLEX}::test_conv2d_with_an_activation_and_without_a_bias", None),
+    "the gradients are under each other's names": (
+        "layers.weighted", '{"kernel": dw, "bias": db} if', '{"kernel": dw, "bias": dw.sum(axis=0)} if', DENSE, None),
+    "flatten reads the columns first": (
+        "layers.flatten", "dy.reshape(len(dy), *self.input_shape)", 'dy.reshape(len(dy), *self.input_shape, order="F")',
+        f"{EXACT}::test_layers_without_parameters", None),
+    # ------------------------------------------------------------ losses
+    "the mean is not taken in backward": (
+        "losses", "dz /= len(y)", "pass", f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+    "the mean is taken over the classes": (
+        "losses", "dz /= len(y)", "dz /= dz.shape[1]", f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+    "the mean is taken twice": (
+        "training", " * (len(shard) / len(batch))", " / len(batch)", MEAN, None),
+    "every shard counts the same": (
+        "training", " * (len(shard) / len(batch))", " / -(-len(batch) // SHARD)", MEAN, None),
+    "only the last shard counts": (
+        "training", "grads[key] += g", "grads[key] = g",
+        MEAN, None),
+    "the label's own class is not subtracted": (
+        "losses", "dz[np.arange(len(y)), y] -= 1", "dz[np.arange(len(y)), y] -= 0",
+        f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+    "one example for all labels": (
+        "losses", "dz[np.arange(len(y)), y] -= 1", "dz[0, y] -= 1",
+        f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+    "the sign of the loss": (
+        "losses", "return -log_p[np.arange(len(y)), y].mean()", "return log_p[np.arange(len(y)), y].mean()",
+        GOLDEN_LOSS, None),
+    "clipped probabilities still have a gradient": (
+        "losses", "np.where(inside, dz / p, 0)", "dz / p", GOLDEN_LOSS, None),
+    "the maximum is not subtracted": (
+        "losses", "z = z - z.real.max(axis=-1, keepdims=True)", "z = z + 0",
+        f"{TIES}::test_logits_of_a_thousand_neither_overflow_nor_lose_the_gradient", None),
+    "probabilities are not brought to the sum 1": (
+        "losses", "q = y_pred / total", "q = y_pred / 1",
+        f"{COMPLEX}::test_cross_entropy_of_distributions", None),
+    # ------------------------------------------------------------ optimizers
+    "Adam's epsilon is inside the bias correction": (
+        "optimizers", "number(self.epsilon))", "number(self.epsilon * np.sqrt(1 - beta_2_power)))", OPTIMIZER, None),
+    "Adam's epsilon is under the root": (
+        "kernels.adam", "(np.sqrt(v) + epsilon)", "np.sqrt(v + epsilon)", OPTIMIZER, "im2col"),
+    "Adam's bias correction is at t - 1": (
+        "optimizers", "number, t = w.dtype.type, self.iterations",
+        "number, t = w.dtype.type, max(1, self.iterations - 1)",
+        OPTIMIZER, None),
+    "Adam has no bias correction": (
+        "optimizers", " * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)", "", OPTIMIZER, None),
+    "Adam's betas are swapped": (
+        "optimizers", "alpha, number(1 - self.beta_1), number(1 - self.beta_2)",
+        "alpha, number(1 - self.beta_2), number(1 - self.beta_1)", OPTIMIZER, None),
+    "Adam forgets to square the gradient": (
+        "kernels.adam", "v += (g * g - v)", "v += (abs(g) - v)", OPTIMIZER, "im2col"),
+    "momentum is added, not subtracted": (
+        "optimizers", "m[...] = momentum * m - lr * g", "m[...] = momentum * m + lr * g", OPTIMIZER, None),
+    "Nesterov is plain momentum": (
+        "optimizers", "w += momentum * m - lr * g if self.nesterov else m", "w += m", OPTIMIZER, None),
+    "momentum is forgotten between steps": (
+        "optimizers", ' m = self.slot("momentum", key, w)\n', " m = np.zeros_like(w)\n", OPTIMIZER, None),
+    "all parameters share one slot": (
+        "optimizers", "remembered = self.slots.setdefault(name, {})",
+        "remembered, key = self.slots.setdefault(name, {}), 0",
+        f"{GOLDEN}::test_an_optimizer_remembers_each_parameter_on_its_own", None),
+}
+# fmt: on
+
+
+def module_of(bug):
+    return f"npcnn.{BUGS[bug][0]}"
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_noticed(bug):
+    _, old, new, test, rung = BUGS[bug]
+    with planted(module_of(bug), replaced(module_of(bug), old, new)):
+        failure = first_failure(test, rung)
+    assert failure, f"{test} passes with this bug in {module_of(bug)}:\n{new}"
+
+
+@pytest.mark.parametrize("test", sorted({bug[3] for bug in BUGS.values()}))
+def test_without_a_bug_the_same_test_passes(test):
+    with planted("npcnn.losses", source_of("npcnn.losses")):
+        assert first_failure(test) is None
+
+
+def test_there_are_at_least_forty_bugs_no_two_the_same():
+    assert len(BUGS) >= 40
+    assert len({bug[:3] for bug in BUGS.values()}) == len(BUGS)

@@ -1,0 +1,147 @@
+"""Change npcnn in every small way a program can be wrong, one at a time, and count how many changes the tests notice.
+
+    python tests/mutation.py                       all of kernels/, layers/, losses.py, optimizers.py
+    python tests/mutation.py npcnn/losses.py       some of it
+
+A mutant is one module with one operator, comparison or constant changed: + for -, < for <=, 0 for 1, "not" in front of
+a condition. It is "killed" if a test fails (or never ends), and "survives" if all pass: then either the change makes no
+difference, or a test is missing. Compiled kernels run as plain Python (NUMBA_DISABLE_JIT). Nothing on disk changes.
+"""
+
+import argparse
+import ast
+import copy
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+os.environ["NUMBA_DISABLE_JIT"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import pytest  # noqa: E402  (imported once here, so that every forked child has them)
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/losses.py", "npcnn/optimizers.py"]
+TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losses.py before them all
+    "gradients/test_golden_values.py",
+    "test_layers.py",
+    "test_losses.py",
+    "test_optimizers.py",
+    "test_wrong_calls.py",
+    "gradients/test_ties_and_corners.py",
+    "gradients/test_exact_and_adjoint.py",
+    "gradients/test_complex_step.py",
+    "gradients/test_second_order.py",
+]
+SECONDS = 300  # more than the tests ever take; a mutant that takes longer has lost its way
+
+SWAPS = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Pow: ast.Mult, ast.Mod: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
+}  # fmt: skip
+
+
+def mutations(tree):
+    """Yield (node, field, new value, description) for every change; types and messages are left alone."""
+    for node in relevant(tree):
+        if isinstance(node, (ast.BinOp, ast.BoolOp, ast.AugAssign)) and type(node.op) in SWAPS:
+            yield node, "op", SWAPS[type(node.op)](), f"{type(node.op).__name__} -> {SWAPS[type(node.op)].__name__}"
+        if isinstance(node, ast.Compare):
+            for i, op in enumerate(node.ops):
+                ops = [*node.ops[:i], SWAPS[type(op)](), *node.ops[i + 1 :]]
+                yield node, "ops", ops, f"{type(op).__name__} -> {SWAPS[type(op)].__name__}"
+        if isinstance(node, (ast.If, ast.IfExp, ast.While)):
+            yield node, "test", ast.UnaryOp(ast.Not(), node.test), "condition negated"
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield node, "op", ast.UAdd(), "minus dropped"
+        if isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
+            value = not node.value if isinstance(node.value, bool) else node.value + 1
+            yield node, "value", value, f"{node.value!r} -> {value!r}"
+
+
+def relevant(node):
+    """Yield the nodes of a tree, without annotations and f-strings, which are messages."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+                yield from relevant(child)
+
+
+def mutants(path):
+    """Yield (line, description, source) for every mutant of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node, name, value, description in list(mutations(tree)):
+        before = copy.copy(getattr(node, name))
+        setattr(node, name, value)
+        yield node.lineno, description, ast.unparse(ast.fix_missing_locations(tree))
+        setattr(node, name, before)
+
+
+def run_tests(module, source):
+    """Fork; in the child, run the tests with `source` as `module`. Return the child's process number."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(SECONDS)  # ends this process if nothing else does
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1), os.dup2(silent, 2)
+    sys.dont_write_bytecode = True
+    sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
+    from planting import Planter
+
+    sys.meta_path.insert(0, Planter(module, source))
+    own = f"test_{module.split('.')[-1]}.py"
+    files = [str(HERE / name) for name in sorted(TESTS, key=lambda name: name != own) if (HERE / name).exists()]
+    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *files])))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", default=TARGETS, help="files or folders (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many mutants are tested at a time (default: 2)")
+    parser.add_argument("--every", type=int, default=1, help="test only every n-th mutant (default: 1, all)")
+    arguments = parser.parse_args()
+
+    files = [ROOT / path for path in arguments.paths]
+    files = [file for path in files for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+    work = [(file, *mutant) for file in files for mutant in mutants(file)][:: arguments.every]
+    _, status = os.waitpid(run_tests("npcnn.losses", (ROOT / "npcnn/losses.py").read_text(encoding="utf-8")), 0)
+    if status:
+        sys.exit("the tests fail without any mutation; nothing to learn from mutants")
+
+    print(f"{len(work)} mutants of {len(files)} files", flush=True)
+    started, running, survivors, done = time.time(), {}, [], 0
+    queue = iter(work)
+    while len(running) < arguments.jobs and (item := next(queue, None)):
+        running[run_tests(module_name(item[0]), item[3])] = item
+    while running:
+        process, status = os.wait()
+        file, line, description, _ = running.pop(process)
+        done += 1
+        if status == 0:
+            survivors.append((file, line, description))
+            print(f"survives: {file.relative_to(ROOT)}:{line}: {description}", flush=True)
+        if done % 100 == 0:
+            print(f"{done} done", flush=True)
+        if item := next(queue, None):
+            running[run_tests(module_name(item[0]), item[3])] = item
+    killed = done - len(survivors)
+    minutes = (time.time() - started) / 60
+    print(f"{killed} of {done} mutants killed: {100 * killed / max(done, 1):.1f} %, in {minutes:.0f} minutes")
+
+
+def module_name(file):
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+if __name__ == "__main__":
+    main()
