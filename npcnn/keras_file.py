@@ -28,7 +28,7 @@ CONFIG, WEIGHTS, HISTORY, METADATA = "config.json", "model.weights.h5", "history
 KERAS_VERSION = "3.15.1"  # the one these files were compared with
 
 JSON_LIMIT = 8 << 20  # bytes: thousands of layers, tens of thousands of epochs
-# HDF5 takes a few KB a layer beside the arrays. Keras' greediest optimizer keeps five arrays for each of the model's.
+# HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
 
 

@@ -19,6 +19,8 @@ from npcnn.metrics import get as metric_named
 from npcnn.progress import Progress, resolve_verbose
 from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, make_plan, train_step
 
+GROUP = 64  # batches between two looks at the progress bar, where no training is done
+
 
 class Sequential:
     """A model whose layers each take what the one before returns.
@@ -95,7 +97,7 @@ class Sequential:
         state = self.rng.bit_generator.state
         try:
             for layer in self.layers:
-                if layer in new:
+                if layer.output_shape is None:
                     layer.build(shape, self.rng)
                     layer.input_shape = shape
                 elif layer.input_shape != shape:
@@ -277,9 +279,9 @@ class Sequential:
         shards = list(cut(np.arange(len(x)), check_count("batch_size", 32 if batch_size is None else batch_size)))
         plan, outputs = make_plan(self.layers, self.dtype), []
         with Workers(self.threads) as workers, Progress("Predict", len(shards), resolve_verbose(verbose)) as progress:
-            for output, _ in workers.map(lambda shard: plan.forward(x[shard]), shards):
-                outputs.append(output)
-                progress.show({}, batches=1)
+            for group in cut(shards, GROUP):
+                outputs += workers.map(lambda shard: plan.forward(x[shard])[0], group)
+                progress.show({}, batches=len(group))
         return np.concatenate(outputs)
 
     # ------------------------------------------------------------------ look at it, keep it
@@ -365,10 +367,10 @@ class Sequential:
             return plan.score(y[shard], output)[0]
 
         totals = np.zeros(1 + len(self.metrics))
-        for shard_totals in workers.map(totals_of, cut(np.arange(len(x)), size)):
-            totals = totals + shard_totals
+        for group in cut(list(cut(np.arange(len(x)), size)), GROUP):
+            totals += sum(workers.map(totals_of, group))
             if progress:
-                progress.show({}, batches=1)
+                progress.show({}, batches=len(group))
         return totals / len(x)
 
     def _check_examples(self, prefix: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

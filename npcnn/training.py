@@ -24,7 +24,7 @@ from npcnn.layers.layer import Layer
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
-SHARD = 16  # images; small enough that a batch of 32 keeps two cores busy
+SHARD = 32  # images at most; a batch makes at least two shards
 
 
 def train_step(
@@ -46,7 +46,7 @@ def train_step(
 
     totals = np.zeros(1 + len(plan.metrics))
     grads: dict[str, np.ndarray] = {}
-    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, SHARD)):
+    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, min(SHARD, -(-len(batch) // 2)))):
         totals = totals + shard_totals
         for key, g in shard_grads.items():
             if key in grads:
@@ -128,10 +128,10 @@ def fuse(steps: list[Any]) -> list[Layer]:
     return fused
 
 
-def cut(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield runs of `size` indices; the last may be shorter."""
-    for start in range(0, len(indices), size):
-        yield indices[start : start + size]
+def cut(items: Any, size: int) -> Iterator[Any]:
+    """Yield runs of `size` items; the last may be shorter."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def available_cpus() -> int:
@@ -159,7 +159,7 @@ class Workers:
             if Workers._at_work == 0:
                 Workers._blas = threadpool_limits(limits=1, user_api="blas")
             Workers._at_work += 1
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -172,9 +172,21 @@ class Workers:
                 if Workers._at_work == 0:
                     Workers._blas.restore_original_limits()
 
-    def map(self, function: Callable, items: Iterable) -> Iterator:
-        """Yield function(item) for every item, in their order."""
-        return self._pool.map(function, items) if self._pool else map(function, items)
+    def map(self, function: Callable, items: Iterable) -> list:
+        """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
+        items = list(items)
+        results: list[Any] = [None] * len(items)
+        numbers = iter(range(len(items)))  # whoever is free takes the next
+
+        def work() -> None:
+            for i in numbers:
+                results[i] = function(items[i])
+
+        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)] if self._pool else []
+        work()
+        for other in others:
+            other.result()
+        return results
 
 
 class Interrupt:

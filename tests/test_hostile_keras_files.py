@@ -242,7 +242,7 @@ def test_what_is_not_strict_json_of_modest_size_is_refused(path, good, text, wor
         ("Dense", {"dtype": "float64"}, "vars/0 must be float64"),
         ("Dense", {"activation": "os.system"}, "activation must be .*'os.system'"),
         ("Dense", {"kernel_initializer": "os.system"}, "no initializer 'os.system'"),
-        ("Conv2D", {"kernel_size": [10**9, 10**9]}, "kernel of shape"),
+        ("Conv2D", {"kernel_size": [10**9, 10**9], "padding": "same"}, "kernel of shape"),
         ("Conv2D", {"kernel_size": [4, 1]}, "larger than the 3 x 2 input"),
         ("Conv2D", {"strides": [1, 1, 1]}, "strides must be"),
         ("Conv2D", {"filters": None}, "filters must be"),

@@ -273,6 +273,14 @@ def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make,
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_a_history_longer_than_may_be_read_again_is_not_saved(path, trained):
+    model = trained()
+    model.history.history["loss"] = [0.123456789] * 800_000
+    with pytest.raises(ValueError, match="may take 8,388,608"):
+        model.save(path)
+    assert not os.listdir(path.parent)
+
+
 def test_a_model_without_weights_is_not_saved(path):
     with pytest.raises(RuntimeError, match="no weights yet"):
         Sequential([layers.Flatten()]).save(path)
