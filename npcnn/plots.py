@@ -1,11 +1,10 @@
-"""Pictures of what a model learned. Each function returns a matplotlib Figure and, given a path, saves it there.
+"""Pictures of what a model learned. Each function returns a matplotlib Figure and, given a path, saves it.
 
-No screen is needed: figures are made without pyplot and its windows.
+No screen is needed: figures are made without pyplot and its windows. Where there is one, `show` opens a window.
 """
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,53 +12,55 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Two colours that every common kind of colour vision tells apart (Okabe and Ito, "Color universal design", 2008).
-TRAINING, VALIDATION, GREY = "#0072B2", "#D55E00", "#777777"
+PathLike = str | os.PathLike[str]
+
+# Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 
 
-def accuracy_curves(history: Any, path: str | os.PathLike | None = None) -> "Figure":
-    """Draw accuracy and loss over the epochs, training and validation.
+def accuracy_curves(history: Any, path: PathLike | None = None) -> "Figure":
+    """Draw accuracy and loss over the epochs, training and validation, as far as the history has them.
 
     Args:
         history: what `fit` returned, or a dictionary of lists like {"loss": [...], "val_accuracy": [...]}.
         path: a file to save the picture to.
 
     Raises:
-        ValueError: no epoch is in it, or its lists differ in length.
+        ValueError: the history has no epoch, neither accuracy nor loss, or lists of unequal length.
     """
     values = getattr(history, "history", history)
-    if not values or "loss" not in values or not all(len(v) == len(values["loss"]) > 0 for v in values.values()):
-        raise ValueError(f"history must have lists of one length, at least 1, 'loss' among them; got {values!r}")
     names = [name for name in ("accuracy", "loss") if name in values]
-    figure = _figure(5 * len(names), 3.6)
-    epochs = np.arange(1, len(values["loss"]) + 1)
-    for axes, name in zip(_row(figure, len(names)), names, strict=True):
-        for key, label, colour in ((name, "training", TRAINING), (f"val_{name}", "validation", VALIDATION)):
-            if key in values:
-                axes.plot(epochs, values[key], "o-", color=colour, markersize=4, linewidth=1.8, label=label)
-        last = values.get(f"val_{name}", values[name])[-1]
-        text = f"{last:.2%}" if name == "accuracy" else f"{last:.4f}"
-        colour = VALIDATION if f"val_{name}" in values else TRAINING
-        axes.annotate(text, (epochs[-1], last), xytext=(6, 0), textcoords="offset points", color=colour, va="center")
+    lengths = {key: len(values[key]) for key in values}
+    if not names or len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"history must have 'accuracy' or 'loss', and as many epochs of each, got {lengths}")
+    epochs = np.arange(1, lengths[names[0]] + 1)
+    figure, panels = _panels(1, len(names), 5, 3.6)
+    for axes, name in zip(panels, names, strict=True):
+        form = "{} {:.2%}" if name == "accuracy" else "{} {:.4f}"
+        curves = [(name, "training", BLUE), (f"val_{name}", "validation", ORANGE)]
+        curves = sorted((c for c in curves if c[0] in values), key=lambda c: values[c[0]][-1], reverse=True)
+        # The upper curve's label stands on its end and the lower one's hangs from it: never in each other's way.
+        for (key, label, colour), align in zip(curves, ("bottom", "top"), strict=False):
+            last = values[key][-1]
+            axes.plot(epochs, values[key], "o-", color=colour, markersize=4, linewidth=1.8, label=label)
+            place = {"xytext": (8, 0), "textcoords": "offset points", "va": align}
+            axes.annotate(form.format(label, last), (epochs[-1], last), color=colour, **place)
         axes.set(title=name.capitalize(), xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.margins(x=0.03)
-        axes.spines[["top", "right"]].set_visible(False)
+        if name == "accuracy":
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+        axes.margins(x=0.04, y=0.08)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
-    return _save(figure, path)
+    return _saved(figure, path)
 
 
 def confusion_matrix(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    path: str | os.PathLike | None = None,
-    class_names: Sequence[str] | None = None,
+    y_true: np.ndarray, y_pred: np.ndarray, path: PathLike | None = None, class_names: Sequence[str] | None = None
 ) -> "Figure":
     """Draw how often each class was taken for each other one.
 
-    Right answers are written on the diagonal and left uncoloured, or their numbers would drown the mistakes; a mistake
-    is the darker the larger its share of its row.
+    Right answers, on the diagonal, all have one pale colour, or their numbers would drown the mistakes; a
+    mistake is the darker the larger its share of its row.
 
     Args:
         y_true, y_pred: class numbers (N,).
@@ -67,42 +68,45 @@ def confusion_matrix(
         class_names: what to call the classes; None takes their numbers.
 
     Raises:
-        ValueError: the two differ in length, are empty, or hold a class without a name.
+        ValueError: the two are no class numbers, differ in length, are empty, or hold a class without a name.
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    if y_true.shape != y_pred.shape or y_true.ndim != 1 or not len(y_true):
-        raise ValueError(f"y_true and y_pred must be (N,) and alike, got {y_true.shape} and {y_pred.shape}")
-    seen = int(max(y_true.max(), y_pred.max())) + 1
-    names = [str(k) for k in range(max(seen, 2))] if class_names is None else list(class_names)
-    if min(y_true.min(), y_pred.min()) < 0 or seen > len(names):
-        raise ValueError(f"classes must be from 0 to {len(names) - 1}, one for each name; got up to {seen - 1}")
-    counts = np.zeros((len(names), len(names)), int)
+    from matplotlib.colors import to_rgb
+
+    highest = max(_highest_class("y_true", y_true), _highest_class("y_pred", y_pred))
+    if len(y_true) != len(y_pred):
+        raise ValueError(f"y_true and y_pred must have one length, got {len(y_true)} and {len(y_pred)}")
+    names = [str(k) for k in range(highest + 1)] if class_names is None else list(class_names)
+    if highest >= len(names):
+        raise ValueError(f"class_names has {len(names)} names, but the classes go up to {highest}")
+    K = len(names)
+    counts = np.zeros((K, K), int)
     np.add.at(counts, (y_true, y_pred), 1)
+    right = int(np.trace(counts))
+
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(shares, 0)
-
-    figure = _figure(6.4, 6)
-    (axes,) = _row(figure, 1)
-    axes.imshow(shares, cmap="Oranges", vmin=0, vmax=max(shares.max() * 1.3, 1e-9))
+    strength = 0.8 * shares / max(shares.max(), 1e-9)
+    cells = 1 - strength[..., None] * (1 - np.array(to_rgb(ORANGE)))
+    cells[range(K), range(K)] = 1 - 0.15 * (1 - np.array(to_rgb(BLUE)))
+    figure, (axes,) = _panels(1, 1, max(4, 0.6 * K), max(4, 0.6 * K))
+    axes.pcolormesh(np.arange(-0.5, K), np.arange(-0.5, K), cells, edgecolors="#DDDDDD", linewidth=0.8)
     for (i, j), count in np.ndenumerate(counts):
         if count:
-            weight, colour = ("bold", TRAINING) if i == j else ("normal", "black")
-            axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, weight=weight, fontsize=9)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    right = np.trace(counts)
-    axes.set(xlabel="taken for", ylabel="is", title=f"{right:,} of {len(y_true):,} right, {right / len(y_true):.2%}")
-    return _save(figure, path)
+            look = {"color": BLUE, "weight": "bold"} if i == j else {"color": "black"}
+            axes.text(j, i, f"{count:,}", ha="center", va="center", fontsize=9, **look)
+    axes.set(title=f"{right:,} of {len(y_true):,} right, {right / len(y_true):.2%}", aspect="equal")
+    axes.set(xlabel="predicted", ylabel="true", ylim=(K - 0.5, -0.5))
+    axes.set_xticks(range(K), names)
+    axes.set_yticks(range(K), names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return _saved(figure, path)
 
 
 def mistakes(
-    images: np.ndarray,
-    y_true: np.ndarray,
-    probabilities: np.ndarray,
-    path: str | os.PathLike | None = None,
-    count: int = 25,
+    images: np.ndarray, y_true: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None, count: int = 25
 ) -> "Figure":
-    """Draw the worst mistakes: wrong answers, the most certain first. Without any, the right answers least certain.
+    """Draw the worst mistakes: wrong answers, the most certain first; if none is, the least certain right ones.
 
     Args:
         images: (N, H, W) or (N, H, W, 1).
@@ -112,78 +116,113 @@ def mistakes(
         count: how many to draw at most.
 
     Raises:
-        ValueError: the three differ in length, or are empty.
+        ValueError: the three are not so shaped, are empty, a class is not among the K, or count is below 1.
     """
     images, y_true, probabilities = np.asarray(images), np.asarray(y_true), np.asarray(probabilities)
-    if not len(images) == len(y_true) == len(probabilities) > 0:
-        lengths = f"{len(images)}, {len(y_true)} and {len(probabilities)}"
-        raise ValueError(f"images, y_true and probabilities must be of one length, at least 1; got {lengths}")
+    of_grey_images = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 1)
+    if not of_grey_images or probabilities.ndim != 2 or not len(images) == len(y_true) == len(probabilities):
+        shapes = f"{images.shape}, {y_true.shape} and {probabilities.shape}"
+        raise ValueError(f"images, y_true and probabilities must be (N, H, W), (N,) and (N, K), got {shapes}")
+    if _highest_class("y_true", y_true) >= probabilities.shape[1]:
+        raise ValueError(f"y_true goes up to {y_true.max()}, probabilities has {probabilities.shape[1]} classes")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
     y_pred, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(y_pred != y_true)
     if len(wrong):
         shown = wrong[np.argsort(-certainty[wrong], kind="stable")][:count]
-        title = f"{len(wrong):,} mistakes in {len(images):,}; the {len(shown)} the model was most certain of"
+        title = f"{len(wrong):,} wrong of {len(images):,}; the {len(shown)} the model was most certain of"
     else:
         shown = np.argsort(certainty, kind="stable")[:count]
-        title = f"No mistakes in {len(images):,}; the {len(shown)} the model was least certain of"
+        title = f"None wrong of {len(images):,}; the {len(shown)} the model was least certain of"
 
     columns = min(5, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = _figure(max(1.5 * columns, 5), 1.75 * rows + 0.6)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in grid:
+    figure, panels = _panels(-(-len(shown) // columns), columns, max(1.6, 5.6 / columns), 1.8)
+    for axes in panels:
         axes.axis("off")
-    for axes, n in zip(grid, shown, strict=False):
+    for axes, n in zip(panels, shown, strict=False):
         axes.imshow(images[n].squeeze(), cmap="gray_r")
-        axes.set_title(f"{y_true[n]} taken for {y_pred[n]}\n{certainty[n]:.1%} certain", fontsize=9)
-    figure.suptitle(title)
-    return _save(figure, path)
+        answer = f" → {y_pred[n]}" if len(wrong) else ""
+        axes.set_title(f"true {y_true[n]}{answer} ({certainty[n]:.1%})", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    return _saved(figure, path)
 
 
-def digit(
-    original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: str | os.PathLike | None = None
-) -> "Figure":
+def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None) -> "Figure":
     """Draw a picture as it was given, what the network saw of it, and the probabilities it answered.
 
     Args:
-        original: a path, a PIL image, or an array.
+        original: a path, a Pillow image, or an array.
         prepared: (28, 28), what the network was given.
         probabilities: (K,), what it returned.
         path: a file to save the picture to.
     """
     from PIL import Image, ImageOps
 
-    if isinstance(original, (str, os.PathLike)):
+    if isinstance(original, str | os.PathLike):
         with Image.open(original) as file:
-            original = ImageOps.exif_transpose(file).convert("RGBA")
-    figure = _figure(10, 3.4)
-    given, seen, bars = _row(figure, 3)
+            original = ImageOps.exif_transpose(file)
+    if isinstance(original, Image.Image) and original.mode[0] not in "IF":  # those hold more than 8 bits
+        original = original.convert("RGBA")
+        original.thumbnail((1000, 1000))
+    figure, (given, seen, bars) = _panels(1, 3, 3.3, 3.4)
     given.imshow(np.asarray(original), cmap="gray")
-    given.set_title("the picture")
-    seen.imshow(prepared, cmap="gray_r")
-    seen.set_title(f"what the network saw, {prepared.shape[0]} x {prepared.shape[1]}")
-    given.axis("off")
-    seen.set(xticks=[], yticks=[])
-    best = int(np.argmax(probabilities))
-    colours = [VALIDATION if k == best else GREY for k in range(len(probabilities))]
-    bars.bar(range(len(probabilities)), probabilities, color=colours)
-    bars.set(title=f"{best}, {probabilities[best]:.1%}", ylim=(0, 1), xlabel="digit", ylabel="probability")
-    bars.set_xticks(range(len(probabilities)))
-    bars.spines[["top", "right"]].set_visible(False)
-    return _save(figure, path)
+    given.set(title="the picture", facecolor="#BBBBBB")  # seen where a picture is transparent
+    seen.imshow(prepared, cmap="gray")
+    seen.set(title="what the network saw, {} x {}".format(*np.shape(prepared)))
+    for axes in (given, seen):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    classes, best = range(len(probabilities)), int(np.argmax(probabilities))
+    drawn = bars.barh(classes, probabilities, color=[ORANGE if k == best else GREY for k in classes])
+    bars.bar_label(drawn, [f"{p:.1%}" if p >= 0.0005 else "" for p in probabilities], padding=4)
+    bars.set(title=f"{best}, {probabilities[best]:.1%} certain", xticks=[], yticks=classes, xlim=(0, 1.25))
+    bars.invert_yaxis()
+    bars.tick_params(length=0)
+    bars.spines["bottom"].set_visible(False)
+    return _saved(figure, path)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def show(figure: "Figure") -> None:
+    """Open a window with the figure and wait until it is closed.
+
+    Raises:
+        RuntimeError: there is no screen.
+    """
+    from matplotlib import pyplot
+
+    window = pyplot.figure(figsize=figure.get_size_inches(), dpi=figure.dpi).canvas
+    if window.required_interactive_framework is None:
+        pyplot.close()
+        raise RuntimeError("there is no screen to show a figure on; figure.savefig('figure.png') saves it")
+    window.figure = figure
+    figure.set_canvas(window)
+    pyplot.show()
+
+
+def _highest_class(name: str, labels: np.ndarray) -> int:
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        got = f"{labels.dtype} of shape {labels.shape}"
+        raise ValueError(f"{name} must be class numbers from 0, (N,) with N at least 1, got {got}")
+    return int(labels.max())
+
+
+def _panels(rows: int, columns: int, width: float, height: float) -> tuple["Figure", list[Any]]:
+    """A figure of rows x columns panels, each width x height inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = Figure(figsize=(columns * width, rows * height), dpi=150, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
 
 
-def _row(figure: "Figure", columns: int) -> list[Any]:
-    return list(figure.subplots(1, columns, squeeze=False).flat)
-
-
-def _save(figure: "Figure", path: str | os.PathLike | None) -> "Figure":
+def _saved(figure: "Figure", path: PathLike | None) -> "Figure":
     if path is not None:
-        figure.savefig(path, format=Path(path).suffix.lstrip(".") or "png")
+        path = os.fspath(path)
+        unfinished = f"{path}.part"  # a picture that is there already is replaced by a whole one, or not at all
+        figure.savefig(unfinished, format=os.path.splitext(path)[1][1:] or "png")
+        os.replace(unfinished, path)
     return figure

@@ -21,7 +21,7 @@ def seven(size=(120, 160), corner=(40, 30), height=90, width=9, ink=20, paper=23
 
 
 def difference(a, b):
-    """Mean absolute difference of two digits, of 255, at the best shift by a pixel: centring can nearly tie."""
+    """Mean absolute difference of two digits, of 255, at the best shift by a pixel: centring may tie."""
     shifted = [np.roll(a, (i, j), (0, 1)).astype(float) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     return min(np.abs(a - b).mean() for a in shifted)
 
@@ -54,20 +54,24 @@ def test_the_bounding_box_is_scaled_to_20_pixels_and_keeps_its_aspect_ratio(box,
     assert (digit[digit > 0] == 255).all()
 
 
-def test_the_centre_of_mass_falls_on_pixel_14_14_whatever_the_bounding_box(expected):
-    # A shift by whole pixels leaves at most half a pixel, in MNIST itself too.
-    assert np.allclose(centre_of_mass(expected), (14, 14), rtol=0, atol=0.5)
-    rows = np.flatnonzero(expected.any(axis=1))
-    assert rows[0] + rows[-1] != 27, "the box is centred, so this picture cannot tell the two apart"
+@pytest.fixture(scope="module")
+def mnist_images(digits):
+    """A hundred images of MNIST (100, 28, 28), uint8."""
+    (x, _), _ = digits
+    return np.round(255 * x[:100, :, :, 0]).astype(np.uint8)
+
+
+def test_the_centre_of_mass_falls_on_pixel_14_14_as_in_mnist(mnist_images):
+    # A shift by whole pixels leaves up to half a pixel, in MNIST itself too.
+    for image in mnist_images:
+        moved = np.pad(image, ((0, 9), (5, 0)))
+        assert np.allclose(centre_of_mass(prepare_digit(moved)), (14, 14), rtol=0, atol=0.51)
 
 
 def test_a_digit_far_from_its_centre_of_mass_is_not_cut_off():
     picture = np.full((120, 120), 255, np.uint8)
-    picture[10:30, 10:110] = (
-        0  # a heavy bar on a long thin leg: centred by mass the leg would leave the picture
-    )
-    picture[10:110, 10:12] = 0
-    picture[10:30, 13:15] = 0
+    picture[10:30, 10:110] = 0  # all its mass is at the top,
+    picture[10:110, 10:12] = 0  # and its leg, were that centred, would leave the picture
     digit = prepare_digit(picture)
     assert len(np.flatnonzero(digit.any(axis=1))) == 20
     assert digit[-1].any()
@@ -76,30 +80,34 @@ def test_a_digit_far_from_its_centre_of_mass_is_not_cut_off():
 def test_edges_are_anti_aliased_by_averaging():
     picture = np.zeros((200, 200), np.uint8)
     picture[50:150, 50:150] = 255  # five pixels for one of the 20 x 20 box
-    picture[50:150, 98:108] = (
-        0  # a gap from 48 to 58: 3 of 5 are ink in the 10th column, 2 are missing in the 12th
-    )
+    picture[50:150, 98:108] = 0  # a gap: in column 9 of 20 three of five are left, in column 11 two
     row = prepare_digit(picture)[14]
     row = row[np.flatnonzero(row)[0] :][:20]
     assert (row[[0, 7, 14, 19]] == 255).all() and row[10] == 0
-    assert np.allclose(row[[9, 11]] / 255, [3 / 5, 2 / 5], rtol=0, atol=0.1)
+    assert np.allclose(row[[9, 11]] / 255, [3 / 5, 2 / 5], rtol=0, atol=0.01)
 
 
-def test_an_image_of_mnist_comes_back_as_it_is(digits):
-    (x, _), _ = digits
-    images = np.round(255 * x[:100, :, :, 0]).astype(np.uint8)
-    apart = [difference(prepare_digit(image), image) for image in images]
+def test_an_image_of_mnist_comes_back_as_it_is(mnist_images):
+    apart = [difference(prepare_digit(image), image) for image in mnist_images]
     assert np.median(apart) < 1
     assert np.max(apart) < 5
 
 
-def test_a_magnified_padded_and_inverted_image_of_mnist_comes_back(digits):
-    (x, _), _ = digits
-    images = np.round(255 * x[:20, :, :, 0]).astype(np.uint8)
-    large = [Image.fromarray(255 - image).resize((140, 140), Image.Resampling.BICUBIC) for image in images]
-    padded = [np.pad(image, ((5, 60), (40, 0)), constant_values=255) for image in large]
-    apart = [difference(prepare_digit(picture), image) for picture, image in zip(padded, images, strict=True)]
-    assert np.mean(apart) < 6
+# A smooth enlargement blurs the outline: a digit half a pixel larger all around comes back that much smaller.
+@pytest.mark.parametrize(("smooth", "tolerance"), [(Image.Resampling.NEAREST, 1), (Image.Resampling.BICUBIC, 8)])
+def test_an_enlarged_padded_and_inverted_image_of_mnist_comes_back(smooth, tolerance, mnist_images):
+    apart = []
+    for image in mnist_images[:20]:
+        large = np.asarray(Image.fromarray(255 - image).resize((140, 140), smooth))
+        padded = np.pad(large, ((5, 60), (40, 0)), constant_values=255)
+        apart.append(difference(prepare_digit(padded), image))
+    assert np.mean(apart) < tolerance
+
+
+def test_a_digit_of_a_few_pixels_is_enlarged_without_steps():
+    digit = prepare_digit(np.pad(1 - np.eye(7), 3, constant_values=1))
+    assert digit.any(axis=1).sum() == 20
+    assert len(np.unique(digit)) > 10
 
 
 # Any light, any paper
@@ -110,13 +118,13 @@ def test_light_on_dark_gives_the_same_as_dark_on_light(expected):
 
 
 def test_size_and_place_do_not_matter(expected):
-    assert difference(prepare_digit(seven((900, 700), (500, 30), height=540, width=54)), expected) < 5
-    assert difference(prepare_digit(seven((60, 60), (10, 10), height=45, width=5)), expected) < 8
+    assert difference(prepare_digit(seven((900, 700), (500, 30), height=540, width=54)), expected) < 2
+    assert difference(prepare_digit(seven((60, 60), (10, 10), height=45, width=5)), expected) < 4
 
 
 def test_a_small_digit_in_a_large_photograph_is_found(expected):
     photograph = seven((1600, 1200), (1100, 800), height=240, width=24)
-    assert difference(prepare_digit(photograph), expected) < 10
+    assert difference(prepare_digit(photograph), expected) < 4
 
 
 @pytest.mark.parametrize("width", [4, 20])
@@ -135,9 +143,9 @@ def lit(picture, light):
 def lights(shape):
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     return {
-        "from the left": 0.65 - 0.3 * x,
-        "from a corner": 0.65 - 0.2 * (x + y),
-        "a vignette": 1 - 0.25 * (x * x + y * y),
+        "from the left": 0.55 - 0.45 * x,  # from full light to a tenth
+        "from a corner": 0.55 - 0.22 * (x + y),
+        "a vignette": 1 - 0.4 * (x * x + y * y),
     }
 
 
@@ -147,8 +155,17 @@ def test_uneven_light_and_noise_leave_the_paper_black_and_the_digit_whole(name, 
     path = tmp_path / "photograph.jpg"
     Image.fromarray(lit(seven(), light)).save(path, quality=70)
     digit = prepare_digit(path)
-    assert difference(digit, expected) < 8
-    assert not digit[expected == 0].any() or np.mean(digit[expected == 0] > 64) < 0.02
+    assert difference(digit, expected) < 1.5
+    assert np.median(digit) == 0
+
+
+def test_strong_noise_leaves_the_digit_legible(mnist_images):
+    rng = np.random.default_rng(0)
+    apart = []
+    for image in mnist_images[:20]:
+        page = 200 - 0.5 * np.pad(np.kron(image, np.ones((4, 4))), 20)
+        apart.append(difference(prepare_digit(np.maximum(page + 14 * rng.standard_normal(page.shape), 0)), image))
+    assert np.mean(apart) < 7  # of 255
 
 
 def test_faint_ink_is_brought_to_full_brightness(expected):
@@ -173,11 +190,13 @@ def test_a_digit_of_two_strokes_that_do_not_touch_keeps_both():
     assert (np.diff(columns) > 1).sum() == 1  # one gap
 
 
-def test_a_digit_cropped_to_its_very_edges_is_still_told_from_its_paper():
-    tight = np.asarray(seven())[26:125, 40:98]
-    digit = prepare_digit(tight)
-    assert digit.any(axis=1).sum() == 20
-    assert digit[10:, 20:].mean() < 20  # the paper right below the bar
+def test_a_digit_cropped_to_its_very_edges_is_still_told_from_its_paper(mnist_images):
+    apart = []
+    for image in mnist_images[:20]:
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        tight = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        apart.append(difference(prepare_digit(np.kron(tight, np.ones((4, 4)))), image))
+    assert np.mean(apart) < 2
 
 
 # Any kind of picture

@@ -66,9 +66,7 @@ def test_labels_in_the_place_of_images_are_refused(write):
 
 
 def test_images_in_the_place_of_labels_are_refused(write):
-    refusal(
-        write(idx(IMAGES)), (), "in 1 dimensions: it must begin with 00 00 08 01, but begins with 00 00 08 03"
-    )
+    refusal(write(idx(IMAGES)), (), "in 1 dimensions: it must begin with 00 00 08 01, but begins with 00 00 08 03")
 
 
 def test_items_that_are_not_unsigned_bytes_are_refused(write):

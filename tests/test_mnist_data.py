@@ -87,9 +87,7 @@ def network(data, tmp_path, monkeypatch):
         def log_message(self, format, *args):
             requests.append(f"{self.command} {self.path}")
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setattr(mnist_files, "URL", f"http://127.0.0.1:{server.server_port}/")
     yield folder, requests
@@ -157,9 +155,7 @@ def test_a_damaged_file_is_an_error_even_when_another_is_missing(data):
 def test_the_source_mnist_without_files_or_network_is_an_error_that_says_what_is_missing(data):
     write(data / "mnist", DIGITS)
     (data / "mnist" / f"{TEST_LABELS}.gz").unlink()
-    with pytest.raises(
-        OSError, match=f"mnist lacks {TEST_LABELS}.gz, and the download from 127.0.0.1 failed"
-    ):
+    with pytest.raises(OSError, match=f"mnist lacks {TEST_LABELS}.gz, and the download from 127.0.0.1 failed"):
         mnist.load_data("mnist")
 
 
@@ -233,8 +229,7 @@ print(len(mnist.load_data("mnist")[0][0]))
     root = str(Path(mnist.__file__).parents[2])
     command = [sys.executable, "-c", program]
     runs = [
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for run in runs:
         out, err = run.communicate(timeout=60)
@@ -331,9 +326,7 @@ def test_a_keras_file_is_a_source(data, tmp_path):
     same(mnist.load_data(str(path)), DIGITS)
 
 
-def test_a_path_may_be_relative_or_in_the_home_folder_and_resolves_to_an_absolute_one(
-    data, tmp_path, monkeypatch
-):
+def test_a_path_may_be_relative_or_in_the_home_folder_and_resolves_to_an_absolute_one(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "mnist", DIGITS)
@@ -387,9 +380,7 @@ def test_a_file_of_another_kind_is_refused(data, tmp_path):
         mnist.load_data(path)
 
 
-@pytest.mark.parametrize(
-    "source", ["./digits", "digits.npz", "~/digits", os.path.join("a", "b"), Path("digits")]
-)
+@pytest.mark.parametrize("source", ["./digits", "digits.npz", "~/digits", os.path.join("a", "b"), Path("digits")])
 def test_a_path_with_nothing_there_is_a_missing_file(data, tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such folder or file to load MNIST from"):

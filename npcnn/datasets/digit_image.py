@@ -121,20 +121,15 @@ def _ink(grey: np.ndarray) -> np.ndarray:
     H, W = grey.shape
     y, x = np.meshgrid(np.linspace(-1, 1, H), np.linspace(-1, 1, W), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    contrast, is_ink, unexplained = _told_from_paper(grey, terms[..., :1])
-    in_uneven_light = _told_from_paper(grey, terms)
-    if in_uneven_light[2] < 0.8 * unexplained:  # else the simpler explanation will do
-        contrast, is_ink, unexplained = in_uneven_light
-
-    grain = _grain(contrast[~is_ink])
-    full = np.percentile(contrast[is_ink], 90) if is_ink.any() else 0
+    in_even_light, in_uneven_light = _told_from_paper(grey, terms[..., :1]), _told_from_paper(grey, terms)
+    contrast, full, grain = max(in_even_light, in_uneven_light, key=lambda told: told[1] / (told[2] + 1e-6))
     if full <= max(0.05, 5 * grain):
         raise ValueError("no digit that stands out from the background")
     return np.clip((contrast - 2 * grain) / (full - 2 * grain), 0, 1)
 
 
-def _told_from_paper(grey: np.ndarray, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Each pixel's contrast with the paper, whether it is ink, and the share of variance left unexplained.
+def _told_from_paper(grey: np.ndarray, terms: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Each pixel's contrast with the paper, the contrast of full ink, and the grain of the paper.
 
     The light that the paper reflects is a weighted sum of `terms` (H, W, number of terms), fitted first to
     the border of the picture, and then, three times, to what the fit before took for paper.
@@ -145,8 +140,7 @@ def _told_from_paper(grey: np.ndarray, terms: np.ndarray) -> tuple[np.ndarray, n
     for _ in range(4):
         light = terms @ np.linalg.lstsq(terms[paper], grey[paper])[0]
         contrast = light - grey
-        threshold, unexplained = _otsu(contrast)
-        is_ink = contrast > threshold
+        is_ink = contrast > _otsu_threshold(contrast)
         ink_is_dark = is_ink[border].mean() <= 0.5
         if not ink_is_dark:
             is_ink, contrast = ~is_ink, -contrast
@@ -154,7 +148,8 @@ def _told_from_paper(grey: np.ndarray, terms: np.ndarray) -> tuple[np.ndarray, n
         paper = ~is_ink & ~soft_edges
     # Dark ink swallows a share of the light. Light ink cannot be measured so: black paper reflects no light.
     whole = np.maximum(light, 0.01 * grey.max()) if ink_is_dark else grey.max()
-    return contrast / whole, is_ink, unexplained
+    contrast /= whole
+    return contrast, float(np.percentile(contrast[is_ink], 90)), _grain(contrast[~is_ink])
 
 
 def _grain(contrast: np.ndarray) -> float:
@@ -162,8 +157,8 @@ def _grain(contrast: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(contrast)))
 
 
-def _otsu(values: np.ndarray) -> tuple[float, float]:
-    """The threshold that makes two classes with the least variance within them, and the share left there.
+def _otsu_threshold(values: np.ndarray) -> float:
+    """The threshold that makes two classes with the least variance within them.
 
     N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Trans. SMC 9(1), 1979.
     """
@@ -173,9 +168,8 @@ def _otsu(values: np.ndarray) -> tuple[float, float]:
     above = values.size - below
     sum_below = np.cumsum(count * centre)[:-1]
     sum_above = (count * centre).sum() - sum_below
-    between = below * above * (sum_below / below - sum_above / above) ** 2 / values.size**2
-    best = np.argmax(between)
-    return float(edges[1 + best]), float(1 - between[best] / values.var())
+    between = below * above * (sum_below / below - sum_above / above) ** 2
+    return float(edges[1 + np.argmax(between)])
 
 
 def _without_dirt(ink: np.ndarray) -> np.ndarray:
@@ -193,7 +187,7 @@ def _without_dirt(ink: np.ndarray) -> np.ndarray:
             break
     weight = np.bincount(label.ravel(), ink.ravel())
     weight[0] = 0
-    return ink * (weight >= DIRT * weight.max())[label] * outline
+    return ink * (weight >= DIRT * weight.max())[label]
 
 
 def _scaled(ink: np.ndarray) -> np.ndarray:
@@ -201,10 +195,11 @@ def _scaled(ink: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    digit = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
-    scale = 20 / max(digit.size)
-    width, height = (max(1, round(scale * length)) for length in digit.size)
-    digit = np.asarray(digit.resize((width, height), Image.Resampling.HAMMING))
+    cropped = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
+    scale = 20 / max(cropped.size)
+    width, height = (max(1, round(scale * length)) for length in cropped.size)
+    anti_aliasing = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    digit = np.asarray(cropped.resize((width, height), anti_aliasing))
     return np.clip(digit / digit.max(), 0, 1)
 
 

@@ -54,9 +54,7 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(shape).copy()  # a copy, since bytes cannot be written to
 
 
-def _read_shape(
-    path: Path, file: gzip.GzipFile | io.BufferedReader, item_shape: tuple[int, ...]
-) -> tuple[int, ...]:
+def _read_shape(path: Path, file: gzip.GzipFile | io.BufferedReader, item_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Read the header and return (N, *item_shape)."""
     ndim = 1 + len(item_shape)
     header = file.read(4 + 4 * ndim)

@@ -27,9 +27,7 @@ def make_sample(path: Path) -> None:
     digits = pixels.astype(np.uint8).reshape(CLASSES, PER_CLASS, 28, 28).swapaxes(0, 1).reshape(-1, 28, 28)
     labels = np.tile(np.arange(CLASSES, dtype=np.uint8), PER_CLASS)
     cut = CLASSES * PER_CLASS_IN_TRAINING
-    np.savez_compressed(
-        path, x_train=digits[:cut], y_train=labels[:cut], x_test=digits[cut:], y_test=labels[cut:]
-    )
+    np.savez_compressed(path, x_train=digits[:cut], y_train=labels[:cut], x_test=digits[cut:], y_test=labels[cut:])
 
 
 if __name__ == "__main__":

@@ -78,8 +78,6 @@ def _prepare(tfds: ModuleType, home: Path) -> None:
     except OSError as error:
         if not builder.is_prepared():  # else another process was faster
             why = error.strerror or type(error).__name__
-            raise mnist_files.DownloadError(
-                f"{home}: tensorflow-datasets cannot prepare MNIST: {why}"
-            ) from error
+            raise mnist_files.DownloadError(f"{home}: tensorflow-datasets cannot prepare MNIST: {why}") from error
     finally:
         downloader.MAX_RETRIES = retries
