@@ -1,6 +1,6 @@
 """Pictures of what a model learned. Each function returns a matplotlib Figure and, given a path, saves it.
 
-No screen is needed: figures are made without pyplot and its windows. Where there is one, `show` opens a window.
+No screen is needed: figures are made without pyplot and its windows.
 """
 
 import os
@@ -181,23 +181,6 @@ def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: 
     bars.tick_params(length=0)
     bars.spines["bottom"].set_visible(False)
     return _saved(figure, path)
-
-
-def show(figure: "Figure") -> None:
-    """Open a window with the figure and wait until it is closed.
-
-    Raises:
-        RuntimeError: there is no screen.
-    """
-    from matplotlib import pyplot
-
-    window = pyplot.figure(figsize=figure.get_size_inches(), dpi=figure.dpi).canvas
-    if window.required_interactive_framework is None:
-        pyplot.close()
-        raise RuntimeError("there is no screen to show a figure on; figure.savefig('figure.png') saves it")
-    window.figure = figure
-    figure.set_canvas(window)
-    pyplot.show()
 
 
 def _highest_class(name: str, labels: np.ndarray) -> int:

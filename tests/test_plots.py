@@ -6,9 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from PIL import Image
 
 from npcnn import plots
@@ -253,7 +251,7 @@ def test_a_photograph_is_shown_upright_and_a_16_bit_one_with_all_its_greys(tmp_p
     assert np.array_equal(deep, greys)
 
 
-# Saving and showing
+# Saving
 
 
 def test_a_picture_that_cannot_be_finished_leaves_the_old_one_whole(tmp_path, monkeypatch):
@@ -280,32 +278,3 @@ def test_drawing_needs_no_pyplot_and_so_no_screen(tmp_path):
     code = "import sys; from npcnn import plots; plots.accuracy_curves({'loss': [1]}, sys.argv[1])"
     code += "; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "curves.png")], check=True, timeout=60)
-
-
-def test_where_there_is_no_screen_show_says_how_to_save(monkeypatch):
-    from matplotlib import pyplot
-
-    monkeypatch.setattr(pyplot, "figure", lambda **_: FigureCanvasAgg(Figure()).figure)
-    with pytest.raises(RuntimeError, match="savefig"):
-        plots.show(plots.accuracy_curves(HISTORY))
-
-
-def test_where_there_is_a_screen_show_puts_the_figure_into_a_window_of_its_size(monkeypatch):
-    from matplotlib import pyplot
-
-    class Window(FigureCanvasAgg):
-        required_interactive_framework = "some screen"
-
-    opened, shown = [], []
-
-    def open_window(**options):
-        empty = Figure(**options)
-        opened.append((Window(empty), empty.bbox.size.tolist()))
-        return empty
-
-    monkeypatch.setattr(pyplot, "figure", open_window)
-    monkeypatch.setattr(pyplot, "show", lambda: shown.append(opened[0][0].figure))
-    figure = plots.accuracy_curves(HISTORY)
-    plots.show(figure)
-    assert shown == [figure]
-    assert opened == [(figure.canvas, figure.bbox.size.tolist())]
