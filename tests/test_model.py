@@ -452,7 +452,7 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(digits):
 
 
 class CtrlC:
-    """A metric that presses Ctrl-C when it is asked for the so-manieth time. A batch of at most 16 asks once."""
+    """A metric that presses Ctrl-C when it is asked for the so-manieth time. A small batch asks twice, once a shard."""
 
     name = "ctrl_c"
 
@@ -469,7 +469,7 @@ class CtrlC:
 def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_model, make_images, capsys):
     x, y = make_images(40)
     model, reference = make_model(threads=1), make_model(threads=1)
-    model.compile("sgd", SPARSE, metrics=[CtrlC(5 + 3)])
+    model.compile("sgd", SPARSE, metrics=[CtrlC(2 * (5 + 3))])
     handler = signal.getsignal(signal.SIGINT)
     history = model.fit(x, y, batch_size=8, epochs=10, shuffle=False, verbose=2)
     assert signal.getsignal(signal.SIGINT) is handler
@@ -497,7 +497,7 @@ def test_after_ctrl_c_the_model_trains_on_and_predicts(make_model, make_images, 
 def test_ctrl_c_in_the_last_step_of_an_epoch_leaves_that_epoch_finished(make_model, make_images):
     x, y = make_images(40)
     model = make_model(threads=1)
-    model.compile("sgd", SPARSE, metrics=[CtrlC(5)])
+    model.compile("sgd", SPARSE, metrics=[CtrlC(2 * 5)])
     history = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y), verbose=0)
     assert history.epoch == [0]
     assert len(history.history["val_loss"]) == 1

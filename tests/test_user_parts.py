@@ -60,7 +60,7 @@ def test_the_gradient_of_a_loss_in_float64_goes_back_in_the_models_float_type():
     model = Sequential([layers.Input((2,)), Watch()])
     model.compile("sgd", MeanSquaredError())
     model.fit(np.ones((4, 2)), np.ones((4, 2), int), verbose=0)
-    assert seen == [np.float32]
+    assert set(seen) == {np.dtype("float32")}  # one a shard
 
 
 def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
