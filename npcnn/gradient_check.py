@@ -138,7 +138,7 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
     """Check the gradient of a compiled model's loss by every weight, exactly as a training step computes it.
 
     "As a training step": the real `train_step` runs, with its shards, its joined softmax and loss and its threads; in
-    place of an optimizer stands an object that keeps the gradients. Give it more than one shard (16 images) to see the
+    place of an optimizer stands an object that keeps the gradients. Give it more than one image to see the
     sum over shards checked too. Other arguments as for `check_layer`.
 
     Raises:
