@@ -24,10 +24,12 @@ import numpy as np
 EPSILON = 1e-7
 
 
-def log_softmax(z: np.ndarray) -> np.ndarray:
-    """Return log(softmax(z)) along the last axis; with the maximum subtracted, no exponential overflows."""
+def log_softmax(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log(softmax(z)) along the last axis, and softmax(z); with the maximum subtracted, nothing overflows."""
     z = z - z.real.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    exponentials = np.exp(z)
+    total = exponentials.sum(axis=-1, keepdims=True)
+    return z - np.log(total), exponentials / total
 
 
 def clip(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +48,10 @@ class _Crossentropy:
         if not isinstance(from_logits, (bool, np.bool_)):
             raise ValueError(f"{self.name}: from_logits must be True or False, got {from_logits!r}")
         self.from_logits = bool(from_logits)
+
+    def probabilities(self, cache: Any) -> np.ndarray:
+        """Return the softmax of the logits, or the probabilities brought to the sum 1, that `forward` worked out."""
+        return cache[0]
 
     def _check_rows(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2:
@@ -89,13 +95,13 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         y_pred = self._check_predictions(y_pred)
         y = self.check_labels(y_true, y_pred.shape)
         p, inside = (None, None) if self.from_logits else clip(y_pred)
-        log_p = log_softmax(y_pred if p is None else np.log(p))
-        return -log_p[np.arange(len(y)), y].mean(), (y, log_p, p, inside)
+        log_q, q = log_softmax(y_pred if p is None else np.log(p))
+        return -log_q[np.arange(len(y)), y].mean(), (q, y, p, inside)
 
     def backward(self, cache: Any) -> np.ndarray:
         """Return dL/dy_pred (N, K)."""
-        y, log_p, p, inside = cache
-        dz = np.exp(log_p)
+        q, y, p, inside = cache
+        dz = q.copy()
         dz[np.arange(len(y)), y] -= 1
         dz /= len(y)
         return dz if p is None else np.where(inside, dz / p, 0)
@@ -146,20 +152,20 @@ class CategoricalCrossentropy(_Crossentropy):
         y_pred = self._check_predictions(y_pred)
         t = self.check_labels(y_true, y_pred.shape).astype(y_pred.real.dtype)
         if self.from_logits:
-            log_q, quotient = log_softmax(y_pred), None
+            (log_q, q), quotient = log_softmax(y_pred), None
         else:
             total = y_pred.sum(axis=-1, keepdims=True)
             q = y_pred / total
             clipped, inside = clip(q)
-            log_q, quotient = np.log(clipped), (q, clipped, inside, total)
-        return -(t * log_q).sum(axis=-1).mean(), (t, log_q, quotient)
+            log_q, quotient = np.log(clipped), (clipped, inside, total)
+        return -(t * log_q).sum(axis=-1).mean(), (q, t, quotient)
 
     def backward(self, cache: Any) -> np.ndarray:
         """Return dL/dy_pred (N, K)."""
-        t, log_q, quotient = cache
+        q, t, quotient = cache
         if quotient is None:
-            return (np.exp(log_q) * t.sum(axis=-1, keepdims=True) - t) / len(t)
-        q, clipped, inside, total = quotient
+            return (q * t.sum(axis=-1, keepdims=True) - t) / len(t)
+        clipped, inside, total = quotient
         dq = np.where(inside, -t / (len(t) * clipped), 0)
         return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
 

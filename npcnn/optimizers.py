@@ -122,6 +122,7 @@ class SGD(Optimizer):
             return
         m = self.slot("momentum", key, w)
         m[...] = momentum * m - lr * g
+        m[abs(m) < np.finfo(m.dtype).tiny] = 0  # why: see `npcnn/kernels/adam.py`
         w += momentum * m - lr * g if self.nesterov else m
 
     def get_config(self) -> dict[str, Any]:

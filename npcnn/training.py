@@ -24,7 +24,7 @@ from npcnn.layers.layer import Layer
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
-SHARD = 32  # images at most; a batch makes at least two shards
+SHARD = 64  # images at most; a batch makes at least two shards
 
 
 def train_step(
@@ -65,7 +65,7 @@ class Plan:
     dtype: str
     loss: Any
     metrics: list[Any]
-    softmax: Layer | None  # the last step, when it is joined with the loss
+    joined: bool  # whether the softmax at the model's end is part of the loss
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, list[Any]]:
         """Return the last step's output and, in training, every step's cache."""
@@ -91,7 +91,7 @@ class Plan:
     def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
         """Return [loss, *metrics], each summed over the shard, and the loss' cache."""
         loss, cache = self.loss.forward(y, output)
-        y_pred = self.softmax.forward(output)[0] if self.softmax else output
+        y_pred = self.loss.probabilities(cache) if self.joined else output
         means = [float(loss)] + [float(metric(y, y_pred)) for metric in self.metrics]
         return len(y) * np.array(means), cache
 
@@ -103,16 +103,16 @@ def make_plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Se
     The steps share their parameters with the layers.
     """
     steps = [step for layer in layers for step in layer.split_activation()]
-    softmax = None
-    if type(steps[-1]) is Softmax and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
-        softmax, loss = steps.pop(), type(loss)(from_logits=True)
+    joined = type(steps[-1]) is Softmax and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy)
+    if joined:
+        steps, loss = steps[:-1], type(loss)(from_logits=True)
     steps = fuse(steps)
     for i, step in enumerate(steps):
         if step.params:  # nobody asks for the gradient of what the first of them is given
             steps[i] = copy.copy(step)
             steps[i].needs_dx = False
             break
-    return Plan(steps, dtype, loss, list(metrics), softmax)
+    return Plan(steps, dtype, loss, list(metrics), joined)
 
 
 def fuse(steps: list[Any]) -> list[Layer]:

@@ -1,5 +1,7 @@
 """The first steps of every optimizer, worked out by hand."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -101,6 +103,22 @@ def test_adam_updates_arrays_of_any_shape_in_place_each_with_its_own_memory(rung
 
 
 # ------------------------------------------------------------------ what they share
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", [*(Adam(kernels=rung) for rung in RUNGS), SGD(momentum=0.9)], ids=str)
+def test_a_mean_that_nothing_feeds_any_more_ends_at_zero_not_among_the_denormal_numbers(optimizer, dtype):
+    tiny = np.finfo(dtype).tiny
+    params, gradient, optimizer = {"w": np.zeros(4, dtype)}, np.array([1, -1, 0, np.nan], dtype), copy.copy(optimizer)
+    optimizer.slots, means = {}, []
+    for _ in range(8000):  # 0.9 ** 8000 is 1e-366
+        optimizer.update(params, {"w": gradient})
+        gradient = np.array([0, 0, 0, 0], dtype)
+        means.append(optimizer.slots["momentum"]["w"].copy())
+    size = np.abs(means)
+    assert not ((size > 0) & (size < tiny)).any()
+    assert (size[:, :2] >= tiny).sum() > 100
+    assert_array_equal(size[-1], [0, 0, 0, np.nan])
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam()])

@@ -143,6 +143,8 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
 @cached
 def _backward_kernel(L: int, need_dx: bool) -> Any:
     """For patches with rows of L numbers: a row of dw stays in registers while its winners add to it."""
+    unsigned = np.uint64  # as an index it cannot be negative, so nothing has to look out for x[-1], the last element
+    L_unsigned = unsigned(L)
 
     def fused_backward(  # type: ignore[no-untyped-def]
         x, w, dy, winner, corners, steps, row, dx, dw, db, w_by_f, dw_by_f, at, g
@@ -171,12 +173,11 @@ def _backward_kernel(L: int, need_dx: bool) -> Any:
                     db[f] += g[e]
                 for kh in range(KH):
                     for e in range(size):
-                        start = at[e] + kh * row
-                        patch, dpatch = image[start : start + L], dimage[start : start + L]
-                        for m in range(L):
-                            dw_by_f[f, kh, m] += g[e] * patch[m]
+                        start = unsigned(at[e] + kh * row)
+                        for m in range(L_unsigned):
+                            dw_by_f[f, kh, m] += g[e] * image[start + m]
                             if need_dx:
-                                dpatch[m] += g[e] * w_by_f[f, kh, m]
+                                dimage[start + m] += g[e] * w_by_f[f, kh, m]
         for kh in range(KH):
             for m in range(L):
                 for f in range(F):

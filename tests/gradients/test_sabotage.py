@@ -148,7 +148,7 @@ BUGS = {
     "fused: positions are numbered down, and read across": (
         "kernels.conv_relu_max_pool", "np.array([0, C, W * C,", "np.array([0, W * C, C,", FUSED, "fused"),
     "fused: dx is assigned where patches overlap": (
-        "kernels.conv_relu_max_pool", "dpatch[m] += g[e]", "dpatch[m] = g[e]", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "dimage[start + m] += g[e]", "dimage[start + m] = g[e]", FUSED, "fused"),
     "fused: dw sees the last winner only": (
         "kernels.conv_relu_max_pool", "dw_by_f[f, kh, m] += g[e]", "dw_by_f[f, kh, m] = g[e]", FUSED, "fused"),
     "fused, few channels: the second position's gradient goes to the third": (
@@ -202,7 +202,7 @@ BUGS = {
         "losses", "dz[np.arange(len(y)), y] -= 1", "dz[0, y] -= 1",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the sign of the loss": (
-        "losses", "return -log_p[np.arange(len(y)), y].mean()", "return log_p[np.arange(len(y)), y].mean()",
+        "losses", "return -log_q[np.arange(len(y)), y].mean()", "return log_q[np.arange(len(y)), y].mean()",
         GOLDEN_LOSS, None),
     "clipped probabilities still have a gradient": (
         "losses", "np.where(inside, dz / p, 0)", "dz / p", GOLDEN_LOSS, None),
