@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.kernels.compile import jit
+from npcnn.kernels.compile import cached, jit
+from npcnn.kernels.registers import aligned, block_size, padded, padded_size
 from npcnn.kernels.windows import Pads, Pair, crop, offsets, output_size, pad
 
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
@@ -60,11 +61,7 @@ def backward_loops(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradient
 
 
 def im2col(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> np.ndarray:
-    """Copy every patch of x (N, H, W, C) out: patches (N, OH, OW, KH, KW, C).
-
-    Each offset (kh, kw) of the window is copied for all windows at once, which leaves NumPy long runs to copy and
-    Python only KH x KW steps to loop over.
-    """
+    """Copy every patch of x (N, H, W, C) out, each offset for all windows at once: patches (N, OH, OW, KH, KW, C)."""
     OH, OW = output_size(x.shape[1:3], kernel, strides, dilation)
     patches = np.empty((len(x), OH, OW, *kernel, x.shape[3]), x.dtype)
     for kh, kw, rows, columns in offsets((OH, OW), kernel, strides, dilation):
@@ -82,7 +79,7 @@ def col2im(patches: np.ndarray, size: Pair, strides: Pair, dilation: Pair = (1, 
           1 1 .      +     . 1 1      +     1 1 .      +     . 1 1      =    2 4 2
           . . .            . . .            1 1 .            . 1 1           1 2 1
 
-    Overlaps are added (`+=`), never overwritten: the centre pixel took part in four outputs and hears from all four.
+    Overlaps are added (`+=`), not overwritten: the centre pixel took part in four outputs and hears from all four.
     """
     N, OH, OW, KH, KW, C = patches.shape
     x = np.zeros((N, *size, C), patches.dtype)
@@ -121,68 +118,125 @@ def backward_im2col(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradien
 def forward_jit(
     x: np.ndarray, w: np.ndarray, b: np.ndarray, strides: Pair, pads: Pads, dilation: Pair
 ) -> tuple[np.ndarray, Any]:
-    """The sums of `loops` in an order the CPU likes: no patches, and f, which is contiguous in w and y, innermost."""
+    """The sums of `loops`, with f innermost, contiguous in w and y: one instruction works on 8 or 16 filters."""
     OH, OW = output_size(x.shape[1:3], w.shape[:2], strides, dilation, pads)
-    xp, w = np.ascontiguousarray(pad(x, pads)), np.ascontiguousarray(w)
-    y = np.empty((len(x), OH, OW, w.shape[3]), np.result_type(x, w, b))
-    _forward(xp, w, b, y, *strides, *dilation)
+    xp = np.ascontiguousarray(pad(x, pads))
+    F, dtype = w.shape[3], np.result_type(x, w, b)
+    y, block = np.empty((len(x), OH, OW, F), dtype), block_size(F, dtype)
+    _forward(block)(xp, padded(w, dtype), padded(b, dtype), y, *aligned((4, block), dtype), *strides, *dilation)
     return y, (xp, w, strides, pads, dilation)
 
 
-@jit
-def _forward(xp, w, b, y, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
-    N, OH, OW, F = y.shape
-    KH, KW, C, F = w.shape
-    for n in range(N):
-        for i in range(OH):
-            for j in range(OW):
-                # Rows are sliced before the loop over f, so that the compiler sees plain runs of memory and uses
-                # vector instructions: eight or sixteen filters at once.
-                outputs = y[n, i, j]
-                outputs[:] = b
-                for kh in range(KH):
-                    for kw in range(KW):
-                        pixel = xp[n, i * SH + kh * DH, j * SW + kw * DW]
-                        for c in range(C):
-                            weights, value = w[kh, kw, c], pixel[c]
-                            for f in range(F):
-                                outputs[f] += value * weights[f]
+@cached
+def _forward(BLOCK: int) -> Any:
+    """The tile of four: four neighbouring positions share every weight that is read, for BLOCK filters at a time."""
+
+    def jit_forward(xp, w, b, y, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
+        N, OH, OW, F = y.shape
+        KH, KW, C, WIDTH = w.shape
+        for n, i in np.ndindex(N, OH):
+            for tile in range((OW + 3) // 4):
+                j = 4 * tile
+                # At the end of a row some of the four are the same position: computed and stored twice, alike.
+                j1, j2, j3 = min(j + 1, OW - 1), min(j + 2, OW - 1), min(j + 3, OW - 1)
+                for block in range(WIDTH // BLOCK):
+                    first = block * BLOCK
+                    for f in range(BLOCK):
+                        z0[f] = z1[f] = z2[f] = z3[f] = b[first + f]
+                    for kh in range(KH):
+                        for kw in range(KW):
+                            row, right = xp[n, i * SH + kh * DH], kw * DW
+                            p0, p1 = row[j * SW + right], row[j1 * SW + right]
+                            p2, p3 = row[j2 * SW + right], row[j3 * SW + right]
+                            for c in range(C):
+                                for f in range(BLOCK):
+                                    z0[f] += p0[c] * w[kh, kw, c, first + f]
+                                    z1[f] += p1[c] * w[kh, kw, c, first + f]
+                                    z2[f] += p2[c] * w[kh, kw, c, first + f]
+                                    z3[f] += p3[c] * w[kh, kw, c, first + f]
+                    for f in range(min(BLOCK, F - first)):
+                        y[n, i, j, first + f], y[n, i, j1, first + f] = z0[f], z1[f]
+                        y[n, i, j2, first + f], y[n, i, j3, first + f] = z2[f], z3[f]
+
+    return jit(jit_forward)
 
 
 def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
-    """The sums of `loops` again, dw along f and dx along c, so that both have a contiguous inner loop."""
+    """The sums of `loops` again, in tiles too: dw with f innermost, dx with c."""
     xp, w, strides, pads, dilation = cache
-    dtype = np.result_type(dy, xp, w)
-    # A transposed copy of w, small beside the work, has c innermost.
-    w_by_c = np.ascontiguousarray(w.transpose(0, 1, 3, 2))
-    dxp, dw = np.zeros(xp.shape if need_dx else (0, 0, 0, 0), dtype), np.zeros(w.shape, dtype)
-    _backward(np.ascontiguousarray(dy), xp, w_by_c, dxp, dw, *strides, *dilation)
-    return crop(dxp, pads) if need_dx else None, dw, dy.sum(axis=(0, 1, 2), dtype=dtype)
+    (KH, KW, C, F), dtype = w.shape, np.result_type(dy, xp, w)
+    dw, block = np.zeros((KH, KW, C, padded_size(F, dtype)), dtype), block_size(F, dtype)
+    _dw(block)(padded(dy, dtype), xp, dw, *aligned((4, block), dtype), *strides, *dilation)
+    dw, db = np.ascontiguousarray(dw[..., :F]), dy.sum(axis=(0, 1, 2), dtype=dtype)
+    if not need_dx:
+        return None, dw, db
+    w_by_c, block = padded(w.transpose(0, 1, 3, 2), dtype), block_size(C, dtype)
+    dxp = np.zeros((*xp.shape[:3], w_by_c.shape[3]), dtype)
+    _dx(block)(np.ascontiguousarray(dy), w_by_c, dxp, *aligned((4, block), dtype), *strides, *dilation)
+    return np.ascontiguousarray(crop(dxp, pads)[..., :C]), dw, db
 
 
-@jit
-def _backward(dy, xp, w_by_c, dxp, dw, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
-    N, OH, OW, F = dy.shape
-    KH, KW, C, F = dw.shape
-    need_dx = dxp.size > 0
-    for n in range(N):
-        for i in range(OH):
-            for j in range(OW):
-                gradients = dy[n, i, j]
-                for kh in range(KH):
-                    for kw in range(KW):
-                        row, column = i * SH + kh * DH, j * SW + kw * DW
-                        pixel = xp[n, row, column]
-                        for c in range(C):
-                            dweights, value = dw[kh, kw, c], pixel[c]
-                            for f in range(F):
-                                dweights[f] += value * gradients[f]
-                        if need_dx:
-                            dpixel = dxp[n, row, column]
-                            for f in range(F):
-                                weights, gradient = w_by_c[kh, kw, f], gradients[f]
-                                for c in range(C):
-                                    dpixel[c] += weights[c] * gradient
+@cached
+def _dw(BLOCK: int) -> Any:
+    """Four channels of one image share every dy that is read."""
+
+    def jit_dw(dy, xp, dw, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
+        N, OH, OW, WIDTH = dy.shape
+        KH, KW, C, WIDTH = dw.shape
+        for n, kh, kw in np.ndindex(N, KH, KW):
+            for tile in range((C + 3) // 4):
+                c = 4 * tile
+                c1, c2, c3 = min(c + 1, C - 1), min(c + 2, C - 1), min(c + 3, C - 1)
+                for block in range(WIDTH // BLOCK):
+                    first = block * BLOCK
+                    for f in range(BLOCK):
+                        z0[f], z1[f] = dw[kh, kw, c, first + f], dw[kh, kw, c1, first + f]
+                        z2[f], z3[f] = dw[kh, kw, c2, first + f], dw[kh, kw, c3, first + f]
+                    for i in range(OH):
+                        for j in range(OW):
+                            pixel = xp[n, i * SH + kh * DH, j * SW + kw * DW]
+                            for f in range(BLOCK):
+                                z0[f] += pixel[c] * dy[n, i, j, first + f]
+                                z1[f] += pixel[c1] * dy[n, i, j, first + f]
+                                z2[f] += pixel[c2] * dy[n, i, j, first + f]
+                                z3[f] += pixel[c3] * dy[n, i, j, first + f]
+                    for f in range(BLOCK):
+                        dw[kh, kw, c, first + f], dw[kh, kw, c1, first + f] = z0[f], z1[f]
+                        dw[kh, kw, c2, first + f], dw[kh, kw, c3, first + f] = z2[f], z3[f]
+
+    return jit(jit_dw)
+
+
+@cached
+def _dx(BLOCK: int) -> Any:
+    """Four neighbouring positions share every weight that is read."""
+
+    def jit_dx(dy, w_by_c, dxp, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
+        N, OH, OW, F = dy.shape
+        KH, KW, F, WIDTH = w_by_c.shape
+        for n, kh, kw, i in np.ndindex(N, KH, KW, OH):
+            for tile in range((OW + 3) // 4):
+                j = 4 * tile
+                j1, j2, j3 = min(j + 1, OW - 1), min(j + 2, OW - 1), min(j + 3, OW - 1)
+                row, right = dxp[n, i * SH + kh * DH], kw * DW
+                p0, p1 = row[j * SW + right], row[j1 * SW + right]
+                p2, p3 = row[j2 * SW + right], row[j3 * SW + right]
+                for block in range(WIDTH // BLOCK):
+                    first = block * BLOCK
+                    for c in range(BLOCK):
+                        z0[c], z1[c] = p0[first + c], p1[first + c]
+                        z2[c], z3[c] = p2[first + c], p3[first + c]
+                    for f in range(F):
+                        for c in range(BLOCK):
+                            z0[c] += dy[n, i, j, f] * w_by_c[kh, kw, f, first + c]
+                            z1[c] += dy[n, i, j1, f] * w_by_c[kh, kw, f, first + c]
+                            z2[c] += dy[n, i, j2, f] * w_by_c[kh, kw, f, first + c]
+                            z3[c] += dy[n, i, j3, f] * w_by_c[kh, kw, f, first + c]
+                    for c in range(BLOCK):
+                        p0[first + c], p1[first + c] = z0[c], z1[c]
+                        p2[first + c], p3[first + c] = z2[c], z3[c]
+
+    return jit(jit_dx)
 
 
 RUNGS = {

@@ -21,12 +21,12 @@ Three layers one after the other compute the same (a test says so, bit for bit).
 memory and read them back, multiply by all those zeros, and compute a row and a column that the pool may drop.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
-from npcnn.kernels.compile import cached, has_avx512, jit
+from npcnn.kernels.compile import cached, jit
+from npcnn.kernels.registers import aligned, block_size, padded
 from npcnn.kernels.windows import Pads, crop, output_size, pad
 
 FLOATS = np.dtype("float32"), np.dtype("float64")
@@ -45,17 +45,15 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Pads) -> t
         shapes = f"{x.shape}, {w.shape}, {None if b is None else b.shape}"
         wanted = "(N, H, W, C), (KH, KW, C, F), (F,)"
         raise ValueError(f"conv_relu_max_pool: x, w, b must have shapes {wanted}, got {shapes}")
-    (KH, KW, C, F), (OH, OW) = w.shape, output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
+    (C, F), (OH, OW) = w.shape[2:], output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
     if min(OH, OW) < 2:
         raise ValueError(f"conv_relu_max_pool: the convolution gives {OH} x {OW}, the pool needs 2 x 2")
     x, w = np.ascontiguousarray(pad(x, pads)), np.ascontiguousarray(w, x.dtype)
-    block = _filters_at_a_time(F, x.itemsize)
-    # Rows of F numbers, then zeros that fill the last block: w for every kh, kw and c; b; four rows for sums.
-    rows = _aligned((KH * KW * C + 5, -(-F // block) * block), x.dtype)
-    rows[:-5, :F], rows[-5, :F], rows[:, F:] = w.reshape(-1, F), 0 if b is None else b, 0
-    y = _aligned((len(x), OH // 2, OW // 2, F), x.dtype)
+    y = aligned((len(x), OH // 2, OW // 2, F), x.dtype)
     winner = np.empty(y.shape, np.uint8)
-    _forward_kernel(C, block)(x, rows[:-5].reshape(KH, KW, C, -1), rows[-5], y, winner, *rows[-4:])
+    filters, biases = padded(w, x.dtype), padded(np.zeros(F) if b is None else b, x.dtype)
+    sums = aligned((4, len(biases)), x.dtype)
+    _forward_kernel(C, block_size(F, x.dtype))(x, filters, biases, y, winner, *sums)
     return y, (x, w, b is not None, winner, pads)
 
 
@@ -74,15 +72,15 @@ def backward(
         raise ValueError(f"conv_relu_max_pool: dy must have the shape of y, {winner.shape}, got {dy.shape}")
     dy = np.ascontiguousarray(dy, x.dtype)
     (N, H, W, C), (KH, KW, _, F), (_, PH, PW, _) = x.shape, w.shape, dy.shape
-    dw, db = _aligned(w.shape, x.dtype), np.zeros(F, x.dtype)
+    dw, db = aligned(w.shape, x.dtype), np.zeros(F, x.dtype)
     if not need_dx and KW * C < 16:
         dw[...] = 0
-        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *_aligned((4, F), x.dtype))
+        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *aligned((4, F), x.dtype))
         return None, dw, db if has_bias else None
     # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers.
     corners = 2 * W * C * np.arange(PH)[:, None] + 2 * C * np.arange(PW)
     steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
-    dx = _aligned((N, H * W * C if need_dx else 0), x.dtype)
+    dx = aligned((N, H * W * C if need_dx else 0), x.dtype)
     _backward_kernel(KW * C, need_dx)(
         x.reshape(N, H * W * C),
         w.reshape(KH, KW * C, F),
@@ -94,7 +92,7 @@ def backward(
         dx,
         dw.reshape(KH, KW * C, F),
         db,
-        *_aligned((2, F, KH, KW * C), x.dtype),
+        *aligned((2, F, KH, KW * C), x.dtype),
         np.empty(PH * PW, np.int64),
         np.empty(PH * PW, x.dtype),
     )
@@ -217,22 +215,6 @@ def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
                                     dw[kh, kw, c, f] = total
 
     return jit(fused_backward)
-
-
-def _filters_at_a_time(F: int, itemsize: int) -> int:
-    """Return BLOCK: whole cache lines of filters, as many as there are registers for, the blocks alike."""
-    line = 64 // itemsize
-    most = 4 * line if has_avx512() else line
-    blocks = -(-F // most)
-    return -(-F // (blocks * line)) * line
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """np.empty, but from the start of a cache line: no vector of 64 bytes is then split between two, or two pages."""
-    size = math.prod(shape)
-    buffer = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -buffer.__array_interface__["data"][0] % 64 // dtype.itemsize
-    return buffer[start : start + size].reshape(shape)
 
 
 def _check_float(**arrays: np.ndarray) -> None:

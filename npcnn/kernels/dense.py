@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.kernels.compile import jit
+from npcnn.kernels import conv2d
+from npcnn.kernels.windows import NO_PADS
 
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
 
@@ -58,56 +59,19 @@ def backward_im2col(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradien
     return dy @ w.T if need_dx else None, x.T @ dy, dy.sum(axis=0)
 
 
-# ------------------------------------------------------------------ jit: the loops again, compiled
+# ------------------------------------------------------------------ jit: a convolution of 1 x 1
 
 
 def forward_jit(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Any]:
-    """The sums of `loops` with u, which is contiguous in w and y, innermost."""
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-    y = np.empty((len(x), w.shape[1]), np.result_type(x, w, b))
-    _forward(x, w, b, y)
-    return y, (x, w)
-
-
-@jit
-def _forward(x, w, b, y):  # type: ignore[no-untyped-def]
-    N, U = y.shape
-    C, U = w.shape
-    for n in range(N):
-        outputs = y[n]
-        outputs[:] = b
-        for c in range(C):
-            weights, value = w[c], x[n, c]
-            for u in range(U):
-                outputs[u] += value * weights[u]
+    """A row of N pixels with C channels, under U filters of one pixel: the compiled loops of `conv2d.py` do it."""
+    y, cache = conv2d.forward_jit(x[None, None], w[None, None], b, (1, 1), NO_PADS, (1, 1))
+    return y[0, 0], cache
 
 
 def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
-    """The sums of `loops`: dw along u, dx along c, both contiguous."""
-    x, w = cache
-    dtype = np.result_type(dy, x, w)
-    w_by_c = np.ascontiguousarray(w.T)
-    dx, dw = np.zeros(x.shape if need_dx else (0, 0), dtype), np.zeros(w.shape, dtype)
-    _backward(np.ascontiguousarray(dy), x, w_by_c, dx, dw)
-    return dx if need_dx else None, dw, dy.sum(axis=0, dtype=dtype)
-
-
-@jit
-def _backward(dy, x, w_by_c, dx, dw):  # type: ignore[no-untyped-def]
-    N, U = dy.shape
-    C, U = dw.shape
-    for n in range(N):
-        gradients = dy[n]
-        for c in range(C):
-            dweights, value = dw[c], x[n, c]
-            for u in range(U):
-                dweights[u] += value * gradients[u]
-    for n in range(dx.shape[0]):
-        dinputs = dx[n]
-        for u in range(U):
-            weights, gradient = w_by_c[u], dy[n, u]
-            for c in range(C):
-                dinputs[c] += weights[c] * gradient
+    """The gradients of that convolution."""
+    dx, dw, db = conv2d.backward_jit(dy[None, None], cache, need_dx)
+    return None if dx is None else dx[0, 0], dw[0, 0], db
 
 
 RUNGS = {

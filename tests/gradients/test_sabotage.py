@@ -125,19 +125,23 @@ BUGS = {
         "kernels.dense", "dx[n, c] += w[c, u]", "dx[n, c] = w[c, u]", DENSE, "loops"),
     # ------------------------------------------------------------ jit
     "the compiled convolution forgets the bias": (
-        "kernels.conv2d", "outputs[:] = b", "outputs[:] = 0", GOLDEN_CONV, "jit"),
-    "the compiled dw is assigned": (
-        "kernels.conv2d", "dweights[f] += value", "dweights[f] = value", CONV, "jit"),
+        "kernels.conv2d", "z0[f] = z1[f] = z2[f] = z3[f] = b[first + f]", "z0[f] = z1[f] = z2[f] = z3[f] = 0",
+        GOLDEN_CONV, "jit"),
+    "the compiled dw is the last image's": (
+        "kernels.conv2d", "z0[f], z1[f] = dw[kh, kw, c, first + f], dw[kh, kw, c1, first + f]", "z0[f], z1[f] = 0, 0",
+        CONV, "jit"),
+    "the compiled dw leaves out the channels behind the last four": (
+        "kernels.conv2d", "range((C + 3) // 4)", "range(C // 4)", CONV, "jit"),
     "the compiled dx is assigned where patches overlap": (
-        "kernels.conv2d", "dpixel[c] += weights", "dpixel[c] = weights", CONV, "jit"),
+        "kernels.conv2d", "z0[c], z1[c] = p0[first + c], p1[first + c]", "z0[c], z1[c] = 0, 0", CONV, "jit"),
     "the compiled dx meets the filter upside down": (
         "kernels.conv2d", "w.transpose(0, 1, 3, 2)", "w[::-1].transpose(0, 1, 3, 2)", CONV, "jit"),
     "the compiled tie goes to the last": (
         "kernels.max_pool2d", "values[c] > best[c] or", "values[c] >= best[c] or", GOLDEN_POOL, "jit"),
     "the compiled winner is numbered down the columns": (
         "kernels.max_pool2d", "winners[c] = kh * KW + kw", "winners[c] = kw * KH + kh", GOLDEN_POOL, "jit"),
-    "the compiled dense dx is assigned": (
-        "kernels.dense", "dinputs[c] += weights", "dinputs[c] = weights", DENSE, "jit"),
+    "the compiled dense layer takes the examples in reverse": (
+        "kernels.dense", "conv2d.backward_jit(dy[None, None]", "conv2d.backward_jit(dy[None, None, ::-1]", DENSE, "jit"),
     # ------------------------------------------------------------ fused
     "fused: a tie goes to the last": (
         "kernels.conv_relu_max_pool", "if z3[f] > top or", "if z3[f] >= top or", FUSED, "fused"),
