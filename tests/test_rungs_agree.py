@@ -90,6 +90,22 @@ def test_dense(rungs, N, C, U, dtype, seed):
     assert_rungs_agree(lambda **options: layers.Dense(U, **options), (C,), rungs, N, dtype, seed)
 
 
+@pytest.mark.parametrize("layer", [layers.Conv2D, layers.Dense, layers.MaxPool2D])
+def test_compiled_loops_take_complex_numbers_as_numpy_does(layer, rng):
+    size, shape = ((3,), (4,)) if layer is layers.Dense else (() if layer is layers.MaxPool2D else (3, 2), (5, 4, 2))
+    x = integers(rng, (2, *shape), "complex128") + 1j * integers(rng, (2, *shape), "complex128")
+    outputs = []
+    for rung in ("im2col", "jit"):
+        made = layer(*size, kernels=rung, dtype="float64")
+        made.build(shape)
+        for p in made.params.values():
+            p[...] = np.arange(p.size).reshape(p.shape)
+        y, cache = made.forward(x)
+        outputs.append((y, made.backward(y, cache)[0]))
+    for array, other in zip(*outputs, strict=True):
+        assert_array_equal(array, other, strict=True)
+
+
 # What the random cases should meet is also here by name, so that no change of the random cases can lose it.
 CONVOLUTIONS = {
     "rectangular": {"kernel_size": (2, 3), "size": (5, 9)},

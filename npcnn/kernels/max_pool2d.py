@@ -111,7 +111,7 @@ def _forward(xp, y, winner, KH, KW, SH, SW):  # type: ignore[no-untyped-def]
                         values = xp[n, i * SH + kh, j * SW + kw]
                         for c in range(C):
                             # As in `beats`: larger, or the first NaN.
-                            if values[c] > best[c] or (np.isnan(values[c]) and not np.isnan(best[c])):
+                            if values[c].real > best[c].real or (np.isnan(values[c]) and not np.isnan(best[c])):
                                 best[c] = values[c]
                                 winners[c] = kh * KW + kw
 
