@@ -19,7 +19,7 @@ import common
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from npcnn import kernels, training
+from npcnn import kernels, optimizers, training
 
 BATCH = 64
 STEPS = 8  # at a time
@@ -126,6 +126,10 @@ def measure(args: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         shard = 1 if rung == "loops" else training.SHARD
         for key, task in operation_tasks(model, x[:shard], y[:shard]).items():
             tasks[(*key, rung)], sizes[(*key, rung)] = task, shard
+    for rung in [rung for rung in args.rungs if rung in ("im2col", "jit")]:  # NumPy and compiled: Adam knows no others
+        params = {key: p.copy() for key, p in learned.params.items()}
+        key, update = ("Adam", "update", rung), optimizers.Adam(kernels=rung).update
+        tasks[key], sizes[key] = partial(update, params, {key: np.ones_like(p) for key, p in params.items()}), BATCH
     with threadpool_limits(1, user_api="blas"):
         times = common.measure(tasks, args.rounds)
 

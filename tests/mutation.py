@@ -11,6 +11,7 @@ difference, or a test is missing. Compiled kernels run as plain Python (NUMBA_DI
 import argparse
 import ast
 import copy
+import math
 import os
 import signal
 import sys
@@ -36,7 +37,7 @@ TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losse
     "gradients/test_complex_step.py",
     "gradients/test_second_order.py",
 ]
-SECONDS = 300  # more than the tests ever take; a mutant that takes longer has lost its way
+PATIENCE = 4  # a mutant that takes so many times as long as the tests do without it has lost its way
 
 SWAPS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
@@ -85,12 +86,12 @@ def mutants(path):
         setattr(node, name, before)
 
 
-def run_tests(module, source):
+def run_tests(module, source, seconds=0):
     """Fork; in the child, run the tests with `source` as `module`. Return the child's process number."""
     child = os.fork()
     if child:
         return child
-    signal.alarm(SECONDS)  # ends this process if nothing else does
+    signal.alarm(seconds)  # ends this process if nothing else does; 0 is never
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1), os.dup2(silent, 2)
     sys.dont_write_bytecode = True
@@ -113,15 +114,17 @@ def main():
     files = [ROOT / path for path in arguments.paths]
     files = [file for path in files for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
     work = [(file, *mutant) for file in files for mutant in mutants(file)][:: arguments.every]
+    started = time.time()
     _, status = os.waitpid(run_tests("npcnn.losses", (ROOT / "npcnn/losses.py").read_text(encoding="utf-8")), 0)
     if status:
         sys.exit("the tests fail without any mutation; nothing to learn from mutants")
 
-    print(f"{len(work)} mutants of {len(files)} files", flush=True)
+    seconds = math.ceil(PATIENCE * (time.time() - started))
+    print(f"{len(work)} mutants of {len(files)} files; each may take {seconds} s", flush=True)
     started, running, survivors, done = time.time(), {}, [], 0
     queue = iter(work)
     while len(running) < arguments.jobs and (item := next(queue, None)):
-        running[run_tests(module_name(item[0]), item[3])] = item
+        running[run_tests(module_name(item[0]), item[3], seconds)] = item
     while running:
         process, status = os.wait()
         file, line, description, _ = running.pop(process)
@@ -132,7 +135,7 @@ def main():
         if done % 100 == 0:
             print(f"{done} done", flush=True)
         if item := next(queue, None):
-            running[run_tests(module_name(item[0]), item[3])] = item
+            running[run_tests(module_name(item[0]), item[3], seconds)] = item
     killed = done - len(survivors)
     minutes = (time.time() - started) / 60
     print(f"{killed} of {done} mutants killed: {100 * killed / max(done, 1):.1f} %, in {minutes:.0f} minutes")

@@ -137,11 +137,13 @@ BUGS = {
     "the compiled dx meets the filter upside down": (
         "kernels.conv2d", "w.transpose(0, 1, 3, 2)", "w[::-1].transpose(0, 1, 3, 2)", CONV, "jit"),
     "the compiled tie goes to the last": (
-        "kernels.max_pool2d", "values[c].real > best[c].real or", "values[c].real >= best[c].real or", GOLDEN_POOL, "jit"),
+        "kernels.max_pool2d", "values[c].real > best[c].real or", "values[c].real >= best[c].real or",
+        GOLDEN_POOL, "jit"),
     "the compiled winner is numbered down the columns": (
         "kernels.max_pool2d", "winners[c] = kh * KW + kw", "winners[c] = kw * KH + kh", GOLDEN_POOL, "jit"),
     "the compiled dense layer takes the examples in reverse": (
-        "kernels.dense", "conv2d.backward_jit(dy[None, None]", "conv2d.backward_jit(dy[None, None, ::-1]", DENSE, "jit"),
+        "kernels.dense", "conv2d.backward_jit(dy[None, None]", "conv2d.backward_jit(dy[None, None, ::-1]",
+        DENSE, "jit"),
     # ------------------------------------------------------------ fused
     "fused: a tie goes to the last": (
         "kernels.conv_relu_max_pool", "if z3[f] > top or", "if z3[f] >= top or", FUSED, "fused"),
