@@ -142,7 +142,7 @@ def measure(args: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     plain = common.seed_model("im2col")
     plain.set_weights(learned.get_weights())
-    x, y = x[:BATCH], y[:BATCH]
+    x, y = x[: 4 * training.SHARD], y[: 4 * training.SHARD]
     pools = common.measure(pool_tasks(plain, x, y), args.rounds)
     described = {
         "data": data,

@@ -10,7 +10,6 @@ difference, or a test is missing. Compiled kernels run as plain Python (NUMBA_DI
 
 import argparse
 import ast
-import copy
 import math
 import os
 import signal
@@ -80,7 +79,7 @@ def mutants(path):
     """Yield (line, description, source) for every mutant of a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node, name, value, description in list(mutations(tree)):
-        before = copy.copy(getattr(node, name))
+        before = getattr(node, name)
         setattr(node, name, value)
         yield node.lineno, description, ast.unparse(ast.fix_missing_locations(tree))
         setattr(node, name, before)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npcnn import layers
+from npcnn import Sequential, kernels, layers
 from npcnn.kernels import RUNGS
 
 on_every_rung = pytest.mark.parametrize("rung", RUNGS)
@@ -450,3 +450,19 @@ def test_equal_seeds_build_equal_weights_and_a_bias_starts_at_zero(make):
     assert_array_equal(one.params["kernel"], two.params["kernel"])
     assert (one.params["kernel"] != other.params["kernel"]).any()
     assert_array_equal(one.params["bias"], np.zeros(3))
+
+
+# ------------------------------------------------------------------ rungs
+
+
+def test_a_model_takes_the_last_rung_and_a_layer_on_its_own_the_one_that_needs_no_compiler():
+    model = Sequential([layers.Input((4,)), layers.Dense(2)])
+    assert model.layers[0].rung == kernels.DEFAULT == kernels.RUNGS[-1]
+    assert kernels.find("dense", layers.Dense(2).rung) == kernels.find("dense", "im2col")
+
+
+def test_where_an_operation_has_no_kernel_of_its_own_on_a_rung_it_says_whose_it_takes():
+    assert kernels.rung_of("conv2d", "loops") == "loops"
+    assert kernels.rung_of("conv2d", "fused") == "jit"
+    assert kernels.rung_of("dense", "fused") == "im2col"
+    assert kernels.rung_of("dense", None) == "im2col"

@@ -121,6 +121,14 @@ def test_a_mean_that_nothing_feeds_any_more_ends_at_zero_not_among_the_denormal_
     assert_array_equal(size[-1], [0, 0, 0, np.nan])
 
 
+@pytest.mark.parametrize("rung", RUNGS)
+def test_the_smallest_normal_number_is_kept(rung):
+    tiny = np.finfo("float32").tiny
+    adam, params = Adam(beta_1=0.0, kernels=rung), {"w": np.zeros(2, "float32")}
+    adam.update(params, {"w": np.array([tiny, -tiny])})  # beta_1 = 0: the mean is the gradient
+    assert_array_equal(adam.slots["momentum"]["w"], [tiny, -tiny])
+
+
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam()])
 def test_an_update_leaves_the_gradients_alone_and_keeps_float32(optimizer, rng):
     params = {"w": np.ones((2, 3), "float32")}
