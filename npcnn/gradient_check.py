@@ -15,7 +15,7 @@ Four ways to measure the slope of L along a direction u (one entry of an argumen
               pooling as long as the winners stay): a straight line has no bend, so a wide step costs nothing.
     complex   Im L(x + i h u) / h, h = 1e-30. For smooth L, L(x + i h u) = L(x) + i h L'(x) u - ...: the slope stands
               alone in the imaginary part. Nothing is subtracted, so nothing is lost: sixteen digits. The forward pass
-              must take complex numbers, which the NumPy rungs do, and branch on their real parts only
+              must take complex numbers, which all rungs but fused do, and branch on their real parts only
               (Squire and Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
     adjoint   one random direction u an argument: <J u, dy> = <u, J^T dy>, J u as above, J^T dy from backward. One or
               two forward passes however large the array is: a whole model takes a second. But it cannot say where.
@@ -46,8 +46,8 @@ __all__ = ["GradientError", "Result", "Row", "check_layer", "check_loss", "check
 
 # (h, tolerance) of each method. A right gradient is far below the tolerance, a wrong one far above it.
 METHODS = {"central": (1e-5, 1e-7), "exact": (1.0, 1e-12), "complex": (1e-30, 1e-12), "adjoint": (1e-30, 1e-12)}
-ADJOINT_BY_DIFFERENCE = (1e-6, 1e-7)  # where the forward pass is compiled, and takes no complex numbers
-NUMPY_RUNGS = (None, "loops", "im2col")
+ADJOINT_BY_DIFFERENCE = (1e-6, 1e-7)  # where the forward pass takes real numbers only
+COMPLEX_RUNGS = (None, "loops", "im2col", "jit")
 SMALL = 1e-3  # a gradient below this is compared absolutely
 ROUNDING_ONLY = 5e-9  # a difference over less than this measures rounding
 
@@ -190,11 +190,11 @@ def check(
                 f"{subject.title}: {name} is {array.dtype}; gradients are checked in float64, because {array.dtype} "
                 'cannot tell a wrong gradient from rounding. Use dtype="float64" for layer, model and data'
             )
-    compiled = not subject.rungs <= set(NUMPY_RUNGS)
-    if method == "complex" and compiled:
-        hint = "use 'exact', 'adjoint' or 'central', or kernels='loops' or 'im2col'"
-        raise ValueError(f"{subject.title}: compiled kernels take no complex numbers; {hint}")
-    h, usual = ADJOINT_BY_DIFFERENCE if method == "adjoint" and compiled else METHODS[method]
+    real_only = not subject.rungs <= set(COMPLEX_RUNGS)
+    if method == "complex" and real_only:
+        hint = "use 'exact', 'adjoint' or 'central', or kernels='loops', 'im2col' or 'jit'"
+        raise ValueError(f"{subject.title}: the fused kernels take no complex numbers; {hint}")
+    h, usual = ADJOINT_BY_DIFFERENCE if method == "adjoint" and real_only else METHODS[method]
 
     rng = np.random.default_rng(seed)
     subject.y = subject.forward(subject.arguments)[0]

@@ -24,7 +24,7 @@ from npcnn.layers.layer import Layer
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
-SHARD = 64  # images at most; a batch makes at least two shards
+SHARD = 64  # images at most; a batch of two or more makes at least two shards
 
 
 def train_step(

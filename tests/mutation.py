@@ -118,7 +118,8 @@ def main():
     if status:
         sys.exit("the tests fail without any mutation; nothing to learn from mutants")
 
-    seconds = math.ceil(PATIENCE * (time.time() - started))
+    crowding = max(1, arguments.jobs / os.cpu_count())
+    seconds = math.ceil(PATIENCE * crowding * (time.time() - started))
     print(f"{len(work)} mutants of {len(files)} files; each may take {seconds} s", flush=True)
     started, running, survivors, done = time.time(), {}, [], 0
     queue = iter(work)

@@ -1,4 +1,6 @@
-"""The ladder: the same arithmetic written several times, each faster than the last, each equal to the one before.
+"""The ladder: the same arithmetic written several times, each rung equal to the one before.
+
+Over a whole training step each rung is faster than the last.
 
     loops    nested Python loops that spell the equation out, index by index: the definition
     im2col   patches laid out as rows of a matrix, then one matrix product: why frameworks do it
@@ -6,7 +8,8 @@
     fused    convolution, ReLU and max pooling in one pass, and a backward pass that follows only the winners
 
 One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. Where three neighbouring layers do
-not fit it, `fused` means the fastest rung that each has. Kernels know nothing of layers: they get arrays and pairs.
+not fit it, `fused` means another rung, the one that is fastest there as a rule. Kernels know nothing of layers: they
+get arrays and pairs.
 """
 
 from importlib.util import find_spec

@@ -7,8 +7,8 @@ Every rung has the signature
 with w, g, m, v of one shape, any, and numbers of their dtype. It changes w, m and v in place.
 
 Where no gradient comes any more (a unit that ReLU has silenced, a pixel that is always black) m shrinks by beta_1 a
-step, and after some 800 steps it is below the smallest number that float32 writes in full, 1.2e-38. Such denormal
-numbers are still right, but a CPU takes about a hundred cycles for each; so from there on m is zero.
+step, and after some 800 steps it is below the smallest number that float32 writes in full, 1.2e-38; v follows, later.
+Such denormal numbers are still right, but a CPU takes about a hundred cycles for each; so from there on they are zero.
 """
 
 from functools import partial
@@ -32,6 +32,7 @@ def update_numpy(
     m += (g - m) * one_minus_beta_1
     m[abs(m) < np.finfo(m.dtype).tiny] = 0
     v += (g * g - v) * one_minus_beta_2
+    v[v < np.finfo(v.dtype).tiny] = 0
     w -= m * alpha / (np.sqrt(v) + epsilon)
 
 
@@ -45,16 +46,12 @@ def update_jit(
     one_minus_beta_2: np.floating,
     epsilon: np.floating,
 ) -> None:
-    """Change w, m and v in place, in one pass over memory; bit for bit what `update_numpy` gives.
-
-    Raises:
-        ValueError: w, m or v is not contiguous.
-    """
-    for name, array in (("w", w), ("m", m), ("v", v)):
-        if not array.flags.c_contiguous:
-            raise ValueError(f"adam: {name} must be contiguous, got strides {array.strides}")
-    flat = (array.reshape(-1) for array in (w, g, m, v))
-    _update(*flat, alpha, one_minus_beta_1, one_minus_beta_2, epsilon, np.finfo(m.dtype).tiny)
+    """Change w, m and v in place, in one pass over memory; bit for bit what `update_numpy` gives."""
+    numbers = alpha, one_minus_beta_1, one_minus_beta_2, epsilon
+    if w.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous:
+        _update(*(array.reshape(-1) for array in (w, g, m, v)), *numbers, np.finfo(m.dtype).tiny)
+    else:
+        update_numpy(w, g, m, v, *numbers)
 
 
 @partial(jit, contract=False)  # a fused multiply-add rounds once where NumPy rounds twice
@@ -64,6 +61,8 @@ def _update(w, g, m, v, alpha, one_minus_beta_1, one_minus_beta_2, epsilon, tiny
         if abs(m[i]) < tiny:
             m[i] = 0
         v[i] += (g[i] * g[i] - v[i]) * one_minus_beta_2
+        if v[i] < tiny:
+            v[i] = 0
         w[i] -= m[i] * alpha / (np.sqrt(v[i]) + epsilon)
 
 

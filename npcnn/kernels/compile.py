@@ -15,7 +15,7 @@ def cached(make: Callable) -> Callable:
     """functools.cache, but among threads too `make` runs only once for the same arguments.
 
     For a factory of kernels that close over sizes: numba takes a closed-over number for a constant, and a
-    loop of known length can keep its sums in registers. (Close over numbers only: with a compiled function
+    loop of known length can keep its sums in registers. (Close over numbers and types only: with a compiled function
     among them, numba never finds the kernel on disk again.)
     """
     make, lock = functools.cache(make), threading.RLock()

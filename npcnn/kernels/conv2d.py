@@ -14,7 +14,7 @@ import numpy as np
 
 from npcnn.kernels.compile import cached, jit
 from npcnn.kernels.registers import aligned, block_size, padded, padded_size
-from npcnn.kernels.windows import Pads, Pair, crop, offsets, output_size, pad
+from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
 
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
 
@@ -120,11 +120,13 @@ def forward_jit(
 ) -> tuple[np.ndarray, Any]:
     """The sums of `loops`, with f innermost, contiguous in w and y: one instruction works on 8 or 16 filters."""
     OH, OW = output_size(x.shape[1:3], w.shape[:2], strides, dilation, pads)
+    check_shape("conv2d", "x", x, (*x.shape[:3], w.shape[2]))
+    check_shape("conv2d", "b", b, w.shape[3:])
     xp = np.ascontiguousarray(pad(x, pads))
     F, dtype = w.shape[3], np.result_type(x, w, b)
     y, block = np.empty((len(x), OH, OW, F), dtype), block_size(F, dtype)
     _forward(block)(xp, padded(w, dtype), padded(b, dtype), y, *aligned((4, block), dtype), *strides, *dilation)
-    return y, (xp, w, strides, pads, dilation)
+    return y, (xp, w, strides, pads, dilation, y.shape)
 
 
 @cached
@@ -163,7 +165,8 @@ def _forward(BLOCK: int) -> Any:
 
 def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
     """The sums of `loops` again, in tiles too: dw with f innermost, dx with c."""
-    xp, w, strides, pads, dilation = cache
+    xp, w, strides, pads, dilation, y_shape = cache
+    check_shape("conv2d", "dy", dy, y_shape)
     (KH, KW, C, F), dtype = w.shape, np.result_type(dy, xp, w)
     dw, block = np.zeros((KH, KW, C, padded_size(F, dtype)), dtype), block_size(F, dtype)
     _dw(block)(padded(dy, dtype), xp, dw, *aligned((4, block), dtype), *strides, *dilation)
@@ -178,11 +181,11 @@ def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
 
 @cached
 def _dw(BLOCK: int) -> Any:
-    """Four channels of one image share every dy that is read."""
+    """Four channels share every dy that is read; at the end some of the four are the same channel, again."""
 
     def jit_dw(dy, xp, dw, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
         N, OH, OW, WIDTH = dy.shape
-        KH, KW, C, WIDTH = dw.shape
+        KH, KW, C, _ = dw.shape
         for n, kh, kw in np.ndindex(N, KH, KW):
             for tile in range((C + 3) // 4):
                 c = 4 * tile
@@ -209,11 +212,11 @@ def _dw(BLOCK: int) -> Any:
 
 @cached
 def _dx(BLOCK: int) -> Any:
-    """Four neighbouring positions share every weight that is read."""
+    """Four neighbouring positions share every weight that is read, as in `_forward`."""
 
     def jit_dx(dy, w_by_c, dxp, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
         N, OH, OW, F = dy.shape
-        KH, KW, F, WIDTH = w_by_c.shape
+        KH, KW, _, WIDTH = w_by_c.shape
         for n, kh, kw, i in np.ndindex(N, KH, KW, OH):
             for tile in range((OW + 3) // 4):
                 j = 4 * tile

@@ -48,7 +48,8 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Pads) -> t
     (C, F), (OH, OW) = w.shape[2:], output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
     if min(OH, OW) < 2:
         raise ValueError(f"conv_relu_max_pool: the convolution gives {OH} x {OW}, the pool needs 2 x 2")
-    x, w = np.ascontiguousarray(pad(x, pads)), np.ascontiguousarray(w, x.dtype)
+    dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
+    x, w = np.ascontiguousarray(pad(x, pads), dtype), np.ascontiguousarray(w, dtype)
     y = aligned((len(x), OH // 2, OW // 2, F), x.dtype)
     winner = np.empty(y.shape, np.uint8)
     filters, biases = padded(w, x.dtype), padded(np.zeros(F) if b is None else b, x.dtype)

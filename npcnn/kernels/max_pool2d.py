@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from npcnn.kernels.compile import jit
-from npcnn.kernels.windows import Pads, Pair, crop, offsets, output_size, pad
+from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
 
 
 def beats(value: Any, best: Any) -> Any:
@@ -119,6 +119,7 @@ def _forward(xp, y, winner, KH, KW, SH, SW):  # type: ignore[no-untyped-def]
 def backward_jit(dy: np.ndarray, cache: Any) -> np.ndarray:
     """dx[n, winner(n, i, j, c), c] += dy[n, i, j, c]."""
     winner, padded_shape, (_, KW), strides, pads = cache
+    check_shape("max_pool2d", "dy", dy, winner.shape)
     dxp = np.zeros(padded_shape, dy.dtype)
     _backward(np.ascontiguousarray(dy), winner, dxp, KW, *strides)
     return crop(dxp, pads)

@@ -14,6 +14,12 @@ Pads = tuple[Pair, Pair]  # zeros in front of and behind the rows, then the colu
 NO_PADS = ((0, 0), (0, 0))
 
 
+def check_shape(kernel: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Compiled loops read wherever their indices point: an array of another shape must not get that far."""
+    if array.shape != shape:
+        raise ValueError(f"{kernel}: {name} must have shape {shape}, got {array.shape}")
+
+
 def output_size(size: Pair, kernel: Pair, strides: Pair, dilation: Pair = (1, 1), pads: Pads = NO_PADS) -> Pair:
     """Return (OH, OW), how many windows fit: floor((n - (D (K - 1) + 1)) / S) + 1 along each axis, n padded."""
     OH, OW = (

@@ -1,11 +1,11 @@
-"""Every gradient to fifteen digits, where NumPy computes it: nothing is subtracted, so nothing is lost."""
+"""Every gradient to fifteen digits, on every rung but fused: nothing is subtracted, so nothing is lost."""
 
 import numpy as np
 import pytest
 from cases import (
+    COMPLEX_RUNGS,
     CONVOLUTIONS,
     DENSE,
-    NUMPY_RUNGS,
     POOLS,
     conv2d,
     dense,
@@ -21,13 +21,13 @@ from npcnn.gradient_check import check_layer, check_loss, check_model
 ACTIVATIONS = ["relu", "softmax"]
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_conv2d(case, rung):
     check_layer(conv2d(case, rung), normal(case[0]), "complex").raise_on_failure()
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_conv2d_with_an_activation_and_without_a_bias(activation, rung):
     case = (2, 5, 4, 2), 3, (3, 2), (1, 1), "valid", (1, 1)
@@ -37,19 +37,19 @@ def test_conv2d_with_an_activation_and_without_a_bias(activation, rung):
     assert [row.argument for row in result.rows] == ["x", "kernel"]
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("case", POOLS)
 def test_max_pool2d(case, rung):
     check_layer(max_pool2d(case, rung), normal(case[0]), "complex").raise_on_failure()
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("case", DENSE)
 def test_dense(case, rung):
     check_layer(dense(case, rung), normal(case[0]), "complex").raise_on_failure()
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_dense_with_an_activation(activation, use_bias, rung):

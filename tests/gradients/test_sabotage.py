@@ -197,7 +197,7 @@ BUGS = {
     "the mean is taken twice": (
         "training", " * (len(shard) / len(batch))", " / len(batch)", MEAN, None),
     "every shard counts the same": (
-        "training", " * (len(shard) / len(batch))", " / -(-len(batch) // SHARD)", MEAN, None),
+        "training", " * (len(shard) / len(batch))", " / min(2, len(batch))", MEAN, None),
     "only the last shard counts": (
         "training", "grads[key] += g", "grads[key] = g",
         MEAN, None),

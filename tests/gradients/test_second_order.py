@@ -9,7 +9,7 @@ import copy
 
 import numpy as np
 import pytest
-from cases import NUMPY_RUNGS, small_batch, small_model
+from cases import COMPLEX_RUNGS, small_batch, small_model
 
 from npcnn import losses
 from npcnn.training import make_plan
@@ -38,7 +38,7 @@ def hessian_columns(model, x, y, columns):
         yield gradient(model, params, x, y).imag / H
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 def test_the_hessian_of_the_whole_model_is_symmetric(rung):
     model = small_model(rung)
     x, y = small_batch(2 if rung == "loops" else 5)

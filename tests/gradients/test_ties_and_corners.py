@@ -6,7 +6,7 @@ places where two kinks meet.)
 
 import numpy as np
 import pytest
-from cases import LAYER_RUNGS, NUMPY_RUNGS, RUNGS, LinearLoss, training_gradients
+from cases import COMPLEX_RUNGS, LAYER_RUNGS, RUNGS, LinearLoss, training_gradients
 
 from npcnn import Sequential, layers, losses
 from npcnn.gradient_check import check_layer
@@ -64,7 +64,7 @@ def test_two_overlapping_windows_may_have_the_same_winner_and_others_tie(rung):
     np.testing.assert_array_equal(dx[0, :, :, 0], [[0, 11, 0, 0], [100, 0, 0, 1000], [0, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("rung", NUMPY_RUNGS)
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 def test_at_ties_and_corners_the_complex_step_follows_the_same_conventions(rung):
     """The real part stands still, so forward chooses the same winner and the same side as without the step."""
     x = np.random.default_rng(0).integers(-1, 2, (2, 5, 6, 2)).astype(float)
