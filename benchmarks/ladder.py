@@ -1,4 +1,4 @@
-"""Climb the ladder: every rung, every operation of the MNIST network, and its whole training step.
+"""Climb the ladder: every rung, every operation of the MNIST network, Adam, and the whole training step.
 
     python benchmarks/ladder.py
 
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from npcnn import kernels, optimizers, training
 
 BATCH = 64
+SHARD = BATCH // 2  # what training cuts such a batch into
 STEPS = 8  # at a time
 
 # From which shape to which: how an operation is found in a network, whether it is one step there or several.
@@ -94,7 +95,7 @@ def nonzero_shares(model: Any, x: Any, y: Any) -> dict[str, float]:
 def pool_tasks(model: Any, x: Any, y: Any) -> dict[tuple[int, int], Callable[[], Any]]:
     """Return {(our threads, BLAS' threads): function}: forward and backward of im2col, shard by shard."""
     plan = training.make_plan(model.layers, model.dtype, model.loss)
-    shards = list(training.cut(np.arange(len(x)), training.SHARD))
+    shards = list(training.cut(np.arange(len(x)), SHARD))
 
     def shard_pass(shard: Any) -> None:
         output, caches = plan.forward(x[shard], training=True)
@@ -123,7 +124,7 @@ def measure(args: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for rung in args.rungs:
         model = common.seed_model(rung)
         model.set_weights(learned.get_weights())
-        shard = 1 if rung == "loops" else training.SHARD
+        shard = 1 if rung == "loops" else SHARD
         for key, task in operation_tasks(model, x[:shard], y[:shard]).items():
             tasks[(*key, rung)], sizes[(*key, rung)] = task, shard
     for rung in [rung for rung in args.rungs if rung in ("im2col", "jit")]:  # NumPy and compiled: Adam knows no others
@@ -142,7 +143,7 @@ def measure(args: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     plain = common.seed_model("im2col")
     plain.set_weights(learned.get_weights())
-    x, y = x[: 4 * training.SHARD], y[: 4 * training.SHARD]
+    x, y = x[: STEPS * BATCH], y[: STEPS * BATCH]
     pools = common.measure(pool_tasks(plain, x, y), args.rounds)
     described = {
         "data": data,
@@ -177,9 +178,9 @@ def draw(rows: list[dict[str, Any]], rungs: list[str], source: str) -> Any:
 
     layout = {"height_ratios": [1.3, len(OPERATIONS)], "figsize": (12, 10), "sharex": True}
     figure, axes = common.subplots(2, 2, **layout)
-    axes[0, 1].remove()
     panels = {
         "forward and backward": (axes[0, 0], ["training step"], "The whole step, all threads, batch 64"),
+        "update": (axes[0, 1], ["Adam"], "Adam's update, one thread, batch 64"),
         "forward": (axes[1, 0], list(OPERATIONS), "Forward, one thread"),
         "backward": (axes[1, 1], list(OPERATIONS), "Backward, one thread"),
     }
@@ -205,6 +206,7 @@ def draw(rows: list[dict[str, Any]], rungs: list[str], source: str) -> Any:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: common.short(seconds)))
         axis.xaxis.set_minor_locator(NullLocator())
     axes[1, 1].set_yticklabels([])
+    axes[0, 1].set_yticklabels([])
     medians = [r["median"] for r in rows]
     axes[0, 0].set_xlim(min(medians) / 2, max(medians) * 8)  # room for the label of the slowest
     for axis in axes[1]:
@@ -226,7 +228,7 @@ def main() -> None:
     machine = common.machine()
     described, rows = measure(args)
     print("\nTime an image, median (min to max of the rounds), and how many times faster than the rung before.")
-    print(f"An image on its own for loops; else shards of {training.SHARD}, and steps of {BATCH} on all threads.\n")
+    print(f"An image on its own for loops; else shards of {SHARD}, and steps of {BATCH} on all threads.\n")
     lines = []
     for (operation, direction), group in itertools.groupby(rows, lambda r: (r["operation"], r["direction"])):
         for i, r in enumerate(group):

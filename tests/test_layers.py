@@ -466,3 +466,15 @@ def test_where_an_operation_has_no_kernel_of_its_own_on_a_rung_it_says_whose_it_
     assert kernels.rung_of("conv2d", "fused") == "jit"
     assert kernels.rung_of("dense", "fused") == "im2col"
     assert kernels.rung_of("dense", None) == "im2col"
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_kernel_returns_the_gradient_of_x_unless_it_is_told_that_nobody_needs_it(rung):
+    forward, backward = kernels.find("dense", rung)
+    y, cache = forward(np.ones((2, 3)), np.ones((3, 4)), np.ones(4))
+    assert_array_equal(backward(y, cache)[0], np.full((2, 3), 16))
+    assert backward(y, cache, False)[0] is None
+    forward, backward = kernels.find("conv2d", rung)
+    y, cache = forward(np.ones((2, 1, 1, 3)), np.ones((1, 1, 3, 4)), np.ones(4), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    assert_array_equal(backward(y, cache)[0], np.full((2, 1, 1, 3), 16))
+    assert backward(y, cache, False)[0] is None
