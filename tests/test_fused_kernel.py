@@ -230,11 +230,12 @@ def test_arrays_may_be_read_only(rng):
         assert_array_equal(array, other)
 
 
-def test_the_type_of_the_result_is_the_type_of_x(rng):
+def test_the_type_of_the_result_is_the_larger_one_of_x_w_and_b(rng):
     x, w, b = numbers(SHAPES[0], "float32", small_integers(rng))
-    y, cache = forward(x, w.astype("float64"), b.astype("float64"), VALID)
-    assert_array_equal(y, forward(x, w, b, VALID)[0], strict=True)
-    assert {array.dtype.name for array in backward(y.astype("float64"), cache)} == {"float32"}
+    for wide in ((x.astype("float64"), w, b), (x, w.astype("float64"), b), (x, w, b.astype("float64"))):
+        y, cache = forward(*wide, VALID)
+        assert_array_equal(y, forward(x, w, b, VALID)[0].astype("float64"), strict=True)
+        assert {array.dtype.name for array in backward(y.astype("float32"), cache)} == {"float64"}
 
 
 def test_threads_that_meet_in_a_kernel_get_what_one_thread_gets(rng):
@@ -330,11 +331,11 @@ def test_a_factory_that_several_threads_call_at_once_runs_once():
 @in_both_types
 @pytest.mark.parametrize("shape", [(3, 3, 5, 7), (130,), ()], ids=str)
 def test_adam_compiled_gives_the_bits_that_numpy_gives(shape, dtype, rng):
-    w, m, v = (rng.normal(size=shape).astype(dtype) for _ in range(3))
-    v = abs(v)
+    w, m, v = (np.array(rng.normal(size=shape), dtype) for _ in range(3))
+    np.abs(v, out=v)
     arrays, same = [w, m, v], [w.copy(), m.copy(), v.copy()]
     for t in range(1, 6):
-        g = rng.normal(size=shape).astype(dtype)
+        g = np.array(rng.normal(size=shape), dtype)
         scalars = [np.dtype(dtype).type(number) for number in (0.01 / t, 0.1, 0.001, 1e-7)]
         adam.update_numpy(arrays[0], g, *arrays[1:], *scalars)
         adam.update_jit(same[0], g, *same[1:], *scalars)

@@ -100,6 +100,16 @@ def test_adam_updates_arrays_of_any_shape_in_place_each_with_its_own_memory(rung
     assert set(adam.slots) == {"momentum", "velocity"}
 
 
+@pytest.mark.parametrize("rung", RUNGS)
+def test_adam_changes_a_parameter_in_place_however_it_lies_in_memory(rung, rng):
+    whole, g = rng.standard_normal((6, 8)), rng.standard_normal((3, 4))
+    scattered, dense = whole[::2, ::2], whole[::2, ::2].copy()
+    for w in (scattered, dense):
+        Adam(kernels=rung).update({"w": w}, {"w": g})
+    assert_array_equal(scattered, dense)
+    assert (whole[::2, ::2] == dense).all()
+
+
 # ------------------------------------------------------------------ what they share
 
 

@@ -27,6 +27,12 @@ def test_conv2d(case, rung):
     check_layer(conv2d(case, rung), normal(case[0]), "complex").raise_on_failure()
 
 
+@pytest.mark.parametrize("rung", ["im2col", "jit"])
+def test_more_filters_and_channels_than_a_block_holds(rung):
+    case = (1, 1, 2, 33), 33, (1, 1), (1, 1), "valid", (1, 1)  # a block of the rung jit is at most 32 numbers here
+    check_layer(conv2d(case, rung), normal(case[0]), "complex", entries=100).raise_on_failure()
+
+
 @pytest.mark.parametrize("rung", COMPLEX_RUNGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_conv2d_with_an_activation_and_without_a_bias(activation, rung):

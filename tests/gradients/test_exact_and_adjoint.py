@@ -39,12 +39,6 @@ def test_conv2d(case, rung):
     check_layer(conv2d(case, rung), normal(case[0]), "exact").raise_on_failure()
 
 
-@pytest.mark.parametrize("rung", ["im2col", "jit"])
-def test_more_filters_and_channels_than_a_block_holds(rung):
-    case = (1, 1, 2, 33), 33, (1, 1), (1, 1), "valid", (1, 1)  # a block of the rung jit is at most 32 float64
-    check_layer(conv2d(case, rung), normal(case[0]), "exact", entries=300).raise_on_failure()
-
-
 @on_every_rung
 @pytest.mark.parametrize("case", POOLS)
 def test_max_pool2d_where_no_step_changes_a_winner(case, rung):
