@@ -35,7 +35,7 @@ TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losse
     "gradients/test_second_order.py",
 ]
 MORE = {  # those that take longer, where they see what the others do not
-    "npcnn.kernels.conv_relu_max_pool": ["gradients/test_exact_and_adjoint.py"],
+    "npcnn.kernels.conv_relu_max_pool": ["test_fused_kernel.py", "gradients/test_exact_and_adjoint.py"],
     "npcnn.layers": ["test_wrong_calls.py"],
     "npcnn.losses": ["test_wrong_calls.py"],
     "npcnn.optimizers": ["test_wrong_calls.py"],
@@ -107,7 +107,8 @@ def run_tests(module, source, seconds=0):
     own = f"test_{module.split('.')[-1]}.py"
     more = [name for part, names in MORE.items() for name in names if f"{module}.".startswith(f"{part}.")]
     files = [str(HERE / name) for name in [*sorted(TESTS, key=lambda name: name != own), *more]]
-    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *files])))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning", "--rootdir", str(ROOT)]
+    os._exit(int(pytest.main([*options, *files])))
 
 
 def main():

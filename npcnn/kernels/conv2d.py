@@ -60,7 +60,7 @@ def backward_loops(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradient
 # ------------------------------------------------------------------ im2col: one matrix product
 
 
-def im2col(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> np.ndarray:
+def im2col(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair) -> np.ndarray:
     """Copy every patch of x (N, H, W, C) out, each offset for all windows at once: patches (N, OH, OW, KH, KW, C)."""
     OH, OW = output_size(x.shape[1:3], kernel, strides, dilation)
     patches = np.empty((len(x), OH, OW, *kernel, x.shape[3]), x.dtype)
