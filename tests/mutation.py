@@ -29,6 +29,7 @@ TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losse
     "gradients/test_golden_values.py",
     "test_layers.py",
     "test_losses.py",
+    "test_registers.py",
     "test_optimizers.py",
     "gradients/test_ties_and_corners.py",
     "gradients/test_complex_step.py",
