@@ -107,7 +107,8 @@ def run_tests(module, source, seconds=0):
     sys.meta_path.insert(0, Planter(module, source))
     own = f"test_{module.split('.')[-1]}.py"
     more = [name for part, names in MORE.items() for name in names if f"{module}.".startswith(f"{part}.")]
-    files = [str(HERE / name) for name in [*sorted(TESTS, key=lambda name: name != own), *more]]
+    first = [own, "test_layers.py", *more] if "layers" in module else [own]
+    files = [str(HERE / name) for name in sorted([*TESTS, *more], key=lambda name: name not in first)]
     options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning", "--rootdir", str(ROOT)]
     os._exit(int(pytest.main([*options, *files])))
 

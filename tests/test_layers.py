@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npcnn import Sequential, kernels, layers
 from npcnn.kernels import RUNGS
+from npcnn.training import make_plan
 
 on_every_rung = pytest.mark.parametrize("rung", RUNGS)
 
@@ -478,3 +479,33 @@ def test_a_kernel_returns_the_gradient_of_x_unless_it_is_told_that_nobody_needs_
     y, cache = forward(np.ones((2, 1, 1, 3)), np.ones((1, 1, 3, 4)), np.ones(4), (1, 1), ((0, 0), (0, 0)), (1, 1))
     assert_array_equal(backward(y, cache)[0], np.full((2, 1, 1, 3), 16))
     assert backward(y, cache, False)[0] is None
+
+
+def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_not():
+    def steps(conv, pool, *between):
+        model = Sequential([layers.Input((9, 9, 1)), conv, *between, pool])
+        return [type(step).__name__ for step in make_plan(model.layers, model.dtype).steps]
+
+    relu, two = {"activation": "relu"}, layers.MaxPool2D(2)
+    assert steps(layers.Conv2D(2, 3, **relu), two) == ["ConvReLUMaxPool"]
+    assert steps(layers.Conv2D(2, 3), two, layers.ReLU()) == ["ConvReLUMaxPool"]
+    three = ["Conv2D", "ReLU", "MaxPool2D"]
+    for option in ({"strides": 2}, {"strides": (1, 2)}, {"dilation_rate": (2, 1)}, {"kernels": "jit"}):
+        assert steps(layers.Conv2D(2, 3, **relu, **option), layers.MaxPool2D(2)) == three
+    for option in ({"pool_size": 3, "strides": 2}, {"strides": 1}, {"strides": (2, 1)}, {"padding": "same"}):
+        pool = layers.MaxPool2D(**{"pool_size": 2, **option})
+        assert steps(layers.Conv2D(2, 3, **relu), pool) == three
+    assert steps(layers.Conv2D(2, 3, **relu), layers.MaxPool2D(2, kernels="jit")) == three
+    assert steps(layers.Conv2D(2, 3), layers.MaxPool2D(2)) == ["Conv2D", "MaxPool2D"]
+
+
+@pytest.mark.parametrize("size", [(3, 9), (9, 3)])
+def test_a_filter_that_is_too_large_in_one_direction_is_too_large(size):
+    with pytest.raises(ValueError, match="Conv2D"):
+        layers.Conv2D(1, 4).build((*size, 1))
+
+
+@pytest.mark.parametrize("pair", [(True, 2), (2, True)])
+def test_true_is_no_size(pair):
+    with pytest.raises(ValueError, match="Conv2D"):
+        layers.Conv2D(1, pair)
