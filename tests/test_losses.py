@@ -129,3 +129,11 @@ def test_losses_are_found_by_name():
     assert isinstance(losses.get("categorical_crossentropy"), CategoricalCrossentropy)
     own = SparseCategoricalCrossentropy(from_logits=True)
     assert losses.get(own) is own
+
+
+def test_predictions_are_floats_and_there_are_some_and_one_class_is_enough():
+    loss = SparseCategoricalCrossentropy(from_logits=True)
+    for wrong in (np.ones((2, 3), int), np.ones((0, 3))):
+        with pytest.raises(ValueError, match="y_pred must be a float array"):
+            loss.forward(np.zeros(len(wrong), int), wrong)
+    assert loss.forward([0], np.array([[5.0]]))[0] == 0
