@@ -137,3 +137,18 @@ def test_predictions_are_floats_and_there_are_some_and_one_class_is_enough():
         with pytest.raises(ValueError, match="y_pred must be a float array"):
             loss.forward(np.zeros(len(wrong), int), wrong)
     assert loss.forward([0], np.array([[5.0]]))[0] == 0
+
+
+def test_labels_that_add_up_to_more_or_less_than_one_are_no_distribution():
+    for row in ([0.5, 1.0], [0.4, 0.5]):
+        with pytest.raises(ValueError, match="add up to 1"):
+            CategoricalCrossentropy().forward(np.array([row]), np.array([[0.5, 0.5]]))
+
+
+def test_an_object_with_half_of_a_loss_is_none():
+    class Half:
+        def forward(self, y_true, y_pred):
+            return 0.0, None
+
+    with pytest.raises(ValueError, match="loss must be"):
+        losses.get(Half())

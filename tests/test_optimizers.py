@@ -180,3 +180,14 @@ def test_a_configuration_makes_the_same_optimizer_again():
         again = type(optimizer)(**optimizer.get_config())
         assert again.get_config() == optimizer.get_config()
         assert walk(again, [1, 2, 3]) == walk(optimizer, [1, 2, 3])
+
+
+def test_a_momentum_of_one_would_never_slow_down_and_is_refused():
+    with pytest.raises(ValueError, match="momentum must be a number from 0 to below 1"):
+        SGD(momentum=1.0)
+
+
+def test_momentum_keeps_the_smallest_normal_number():
+    tiny, sgd, params = np.finfo("float64").tiny, SGD(1.0, momentum=0.5), {"w": np.zeros(1)}
+    sgd.update(params, {"w": np.array([tiny])})
+    assert_array_equal(sgd.slots["momentum"]["w"], [-tiny])
