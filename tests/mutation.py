@@ -3,9 +3,11 @@
     python tests/mutation.py                       all of kernels/, layers/, losses.py, optimizers.py
     python tests/mutation.py npcnn/losses.py       some of it
 
-A mutant is one module with one operator, comparison or constant changed: + for -, < for <=, 0 for 1, "not" in front of
-a condition. It is "killed" if a test fails (or never ends), and "survives" if all pass: then either the change makes no
-difference, or a test is missing. Compiled kernels run as plain Python (NUMBA_DISABLE_JIT). Nothing on disk changes.
+A mutant is one module with one operator, comparison or constant changed (+ for -, < for <=, 0 for 1, "not" in front of
+a condition), or with one statement left out: a sum, a call, an error that is raised, what is written into an array or
+onto an object. (Not `x = ...`: nearly any program fails without, which would test nothing.) It is "killed" if
+a test fails (or never ends), and "survives" if all pass: then either the change makes no difference, or a test is
+missing. Compiled kernels run as plain Python (NUMBA_DISABLE_JIT). Nothing on disk changes.
 """
 
 import argparse
@@ -52,22 +54,38 @@ SWAPS = {
 
 
 def mutations(tree):
-    """Yield (node, field, new value, description) for every change; types and messages are left alone."""
+    """Yield (node, field, new value, line, description) for every change; types and messages are left alone."""
     negated = {id(node.operand) for node in ast.walk(tree) if isinstance(node, ast.UnaryOp)}  # -1 becomes 1, not -2
     for node in relevant(tree):
         if isinstance(node, (ast.BinOp, ast.BoolOp, ast.AugAssign)) and type(node.op) in SWAPS:
-            yield node, "op", SWAPS[type(node.op)](), f"{type(node.op).__name__} -> {SWAPS[type(node.op)].__name__}"
+            swap = SWAPS[type(node.op)]
+            yield node, "op", swap(), node.lineno, f"{type(node.op).__name__} -> {swap.__name__}"
         if isinstance(node, ast.Compare):
             for i, op in enumerate(node.ops):
                 ops = [*node.ops[:i], SWAPS[type(op)](), *node.ops[i + 1 :]]
-                yield node, "ops", ops, f"{type(op).__name__} -> {SWAPS[type(op)].__name__}"
+                yield node, "ops", ops, node.lineno, f"{type(op).__name__} -> {SWAPS[type(op)].__name__}"
         if isinstance(node, (ast.If, ast.IfExp, ast.While)):
-            yield node, "test", ast.UnaryOp(ast.Not(), node.test), "condition negated"
+            yield node, "test", ast.UnaryOp(ast.Not(), node.test), node.lineno, "condition negated"
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            yield node, "op", ast.UAdd(), "minus dropped"
+            yield node, "op", ast.UAdd(), node.lineno, "minus dropped"
         if isinstance(node, ast.Constant) and id(node) not in negated and isinstance(node.value, (bool, int, float)):
             value = not node.value if isinstance(node.value, bool) else node.value + 1
-            yield node, "value", value, f"{node.value!r} -> {value!r}"
+            yield node, "value", value, node.lineno, f"{node.value!r} -> {value!r}"
+        for field in ("body", "orelse", "finalbody"):
+            statements = getattr(node, field, None)
+            for i, statement in enumerate(statements if isinstance(statements, list) else []):
+                if worth_leaving_out(statement):
+                    new = [*statements[:i], ast.copy_location(ast.Pass(), statement), *statements[i + 1 :]]
+                    yield node, field, new, statement.lineno, f"left out: {ast.unparse(statement)[:60]}"
+
+
+def worth_leaving_out(statement):
+    """Whether a program without this statement may still run."""
+    if isinstance(statement, ast.Expr):
+        return not isinstance(statement.value, ast.Constant)  # not a docstring
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(target, (ast.Subscript, ast.Attribute)) for target in statement.targets)
+    return isinstance(statement, (ast.AugAssign, ast.Raise, ast.Continue, ast.Break))
 
 
 def relevant(node):
@@ -85,10 +103,10 @@ def relevant(node):
 def mutants(path):
     """Yield (line, description, source) for every mutant of a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node, name, value, description in list(mutations(tree)):
+    for node, name, value, line, description in list(mutations(tree)):
         before = getattr(node, name)
         setattr(node, name, value)
-        yield node.lineno, description, ast.unparse(ast.fix_missing_locations(tree))
+        yield line, description, ast.unparse(ast.fix_missing_locations(tree))
         setattr(node, name, before)
 
 

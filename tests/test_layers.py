@@ -431,6 +431,7 @@ def test_a_layer_counts_its_parameters_and_multiply_adds():
     layer = layers.Dense(10, use_bias=False)
     layer.build((128,))
     assert layer.parameter_count == layer.multiply_adds == 1280
+    assert layers.Flatten().multiply_adds == layers.ReLU().parameter_count == 0
 
 
 def test_the_layer_without_its_activation_shares_its_parameters():
@@ -503,6 +504,34 @@ def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_no
 def test_a_filter_that_is_too_large_in_one_direction_is_too_large(size):
     with pytest.raises(ValueError, match="Conv2D"):
         layers.Conv2D(1, 4).build((*size, 1))
+
+
+@pytest.mark.parametrize("size", [(3, 9), (9, 3)])
+def test_a_window_that_is_too_large_in_one_direction_is_too_large(size):
+    with pytest.raises(ValueError, match=r"MaxPool2D.*pool_size \(4, 4\)"):
+        layers.MaxPool2D(4).build((*size, 1))
+
+
+def test_a_window_is_two_by_two_and_windows_lie_side_by_side_where_nothing_is_said():
+    layer = layers.MaxPool2D()
+    layer.build((6, 9, 1))
+    assert layer.output_shape == (3, 4, 1)
+
+
+@every_layer
+def test_no_axis_of_an_image_may_be_empty(make, shape):
+    for axis in range(len(shape)):
+        with pytest.raises(ValueError, match="positive sizes without the batch axis"):
+            make().build((*shape[:axis], 0, *shape[axis + 1 :]))
+
+
+def test_a_layer_that_lacks_a_method_says_so():
+    layer = layers.Layer()
+    layer.build((3,))
+    with pytest.raises(NotImplementedError):
+        layer.forward(np.zeros((1, 3)))
+    with pytest.raises(NotImplementedError):
+        layer.backward(np.zeros((1, 3)), None)
 
 
 @pytest.mark.parametrize("pair", [(True, 2), (2, True)])

@@ -167,6 +167,23 @@ def test_an_update_that_cannot_be_done_changes_nothing(grads):
     assert optimizer.iterations == 0
 
 
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.5), Adam()])
+def test_an_optimizer_does_not_go_on_with_a_parameter_of_another_shape(optimizer):
+    optimizer.update({"w": np.zeros(2)}, {"w": np.ones(2)})
+    other, new = np.zeros(3), np.zeros(2)
+    with pytest.raises(ValueError, match="remembers another model's 'w'"):
+        optimizer.update({"w": other}, {"w": np.ones(3)})
+    assert_array_equal(other, 0)
+    assert optimizer.iterations == 1
+    optimizer.update({"w": np.zeros(2), "new": new}, {"w": np.ones(2), "new": np.ones(2)})  # a new one may join
+    assert (new != 0).all()
+
+
+def test_an_optimizer_that_lacks_its_method_says_so():
+    with pytest.raises(NotImplementedError):
+        optimizers.Optimizer(0.1).update({"w": np.zeros(1)}, {"w": np.ones(1)})
+
+
 def test_optimizers_are_found_by_name():
     assert isinstance(optimizers.get("adam"), Adam)
     assert isinstance(optimizers.get("Adam"), Adam)
