@@ -67,7 +67,7 @@ class Optimizer:
         return {"learning_rate": self.learning_rate}
 
     def _positive(self, argument: str, value: Any) -> float:
-        return self._between(argument, value, np.nextafter(0.0, 1.0), np.inf, "a positive number")
+        return self._between(argument, value, np.nextafter(0, np.inf), np.inf, "a positive number")
 
     def _fraction(self, argument: str, value: Any) -> float:
         return self._between(argument, value, 0.0, 1.0, "a number from 0 to below 1")

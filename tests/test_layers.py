@@ -525,6 +525,13 @@ def test_no_axis_of_an_image_may_be_empty(make, shape):
             make().build((*shape[:axis], 0, *shape[axis + 1 :]))
 
 
+def test_an_input_takes_the_shape_it_promises_and_no_other():
+    layer = layers.Input((4, 5, 1))
+    with pytest.raises(ValueError, match=r"Input.*\(4, 5, 1\).*\(5, 4, 1\)"):
+        layer.build((5, 4, 1))
+    assert layer.input_shape == layer.output_shape == (4, 5, 1)
+
+
 def test_a_layer_that_lacks_a_method_says_so():
     layer = layers.Layer()
     layer.build((3,))

@@ -139,6 +139,13 @@ def test_predictions_are_floats_and_there_are_some_and_one_class_is_enough():
     assert loss.forward([0], np.array([[5.0]]))[0] == 0
 
 
+@BOTH
+def test_only_a_table_of_predictions_is_taken(loss_class, labels):
+    for y_pred in (P[0], P[None]):
+        with pytest.raises(ValueError, match=r"y_pred must be \(N, K\)"):
+            loss_class().forward(y_pred if loss_class is CategoricalCrossentropy else labels, y_pred)
+
+
 def test_labels_that_add_up_to_more_or_less_than_one_are_no_distribution():
     for row in ([0.5, 1.0], [0.4, 0.5]):
         with pytest.raises(ValueError, match="add up to 1"):
