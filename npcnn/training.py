@@ -42,7 +42,7 @@ def train_step(
         output, caches = plan.forward(x[shard], training=True)
         totals, cache = plan.score(y[shard], output)
         dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
-        return totals, plan.backward(dy, caches)
+        return totals, plan.backward(dy, caches)[1]
 
     totals = np.zeros(1 + len(plan.metrics))
     grads: dict[str, np.ndarray] = {}
@@ -76,8 +76,8 @@ class Plan:
                 caches.append(cache)
         return x, caches
 
-    def backward(self, dy: np.ndarray, caches: list[Any]) -> dict[str, np.ndarray]:
-        """Return the gradient of every parameter, under the key "layer/parameter"."""
+    def backward(self, dy: np.ndarray | None, caches: list[Any]) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dL/dx, if the first step needs it, and every parameter's gradient under the key "layer/parameter"."""
         dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
             dy, step_grads = step.backward(dy, cache)
@@ -86,7 +86,7 @@ class Plan:
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
             if not step.needs_dx:
                 break
-        return grads
+        return dy, grads
 
     def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
         """Return [loss, *metrics], each summed over the shard, and the loss' cache."""

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npcnn import Sequential, kernels, layers
 from npcnn.kernels import RUNGS
+from npcnn.kernels.windows import NO_PADS
 from npcnn.training import make_plan
 
 on_every_rung = pytest.mark.parametrize("rung", RUNGS)
@@ -480,6 +481,36 @@ def test_a_kernel_returns_the_gradient_of_x_unless_it_is_told_that_nobody_needs_
     y, cache = forward(np.ones((2, 1, 1, 3)), np.ones((1, 1, 3, 4)), np.ones(4), (1, 1), ((0, 0), (0, 0)), (1, 1))
     assert_array_equal(backward(y, cache)[0], np.full((2, 1, 1, 3), 16))
     assert backward(y, cache, False)[0] is None
+
+
+def test_arrays_of_the_wrong_shape_do_not_reach_the_compiled_loops_which_would_read_past_their_end():
+    x, w, b = np.ones((2, 6, 6, 3)), np.ones((3, 3, 3, 32)), np.ones(32)
+    forward, backward = kernels.find("conv2d", "jit")
+    options = (1, 1), NO_PADS, (1, 1)
+    for arrays in ((x, w[:, :, :2], b), (x, w, b[:1])):
+        with pytest.raises(ValueError, match="conv2d: . must have shape"):
+            forward(*arrays, *options)
+    y, cache = forward(x, w, b, *options)
+    with pytest.raises(ValueError, match="conv2d: dy must have shape"):
+        backward(y[..., :1], cache)
+    forward, backward = kernels.find("max_pool2d", "jit")
+    y, cache = forward(x, (2, 2), (2, 2), NO_PADS)
+    with pytest.raises(ValueError, match="max_pool2d: dy must have shape"):
+        backward(np.ones((2, 3, 3, 4)), cache)
+
+
+def test_an_unknown_rung_is_refused_with_the_names_of_those_there_are():
+    with pytest.raises(ValueError, match="Dense: kernels must be one of 'loops', 'im2col', 'jit', 'fused'"):
+        layers.Dense(2, kernels="cuda")
+
+
+def test_a_file_cannot_name_an_activation_of_ones_own():
+    class Leaky(layers.ReLU):
+        pass
+
+    assert layers.Dense(2, activation=layers.ReLU()).get_config()["activation"] == "relu"
+    with pytest.raises(ValueError, match="activation Leaky is not npcnn's own"):
+        layers.Dense(2, activation=Leaky()).get_config()
 
 
 def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_not():

@@ -91,15 +91,55 @@ def test_a_softmax_whose_backward_returns_zeros_does_not_pass():
     assert not check_layer(Zeros(), normal((2, 3)), "complex").passed
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
-def test_a_gradient_of_nan_infinity_or_nothing_fails(wrong):
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 0.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gradient_of_nan_infinity_or_nothing_fails_and_is_located(method, wrong):
     class Wrong(Scale):
         def backward(self, dy, cache):
-            return np.full_like(dy, wrong), super().backward(dy, cache)[1]
+            dx, grads = super().backward(dy, cache)
+            dx[1, 2] = wrong
+            return dx, {"a": wrong * grads["a"]}
+
+    with np.errstate(invalid="ignore"):
+        for width in (1, 4):
+            x, a = check_layer(Wrong(), normal((3, 3 + width)), method).rows
+            place = None if method == "adjoint" else (1, 2)
+            assert x.wrong == [place] and x.where == place
+            assert len(a.wrong) == (1 if method == "adjoint" else 3 + width)
+        assert not check_layer(Wrong(), normal((3, 3)), method).passed
+
+
+@pytest.mark.parametrize("method", ["complex", "central", "adjoint"])
+def test_of_a_small_output_a_gradient_of_zeros_is_wrong_too(method):
+    class Faint(Scale):
+        def forward(self, x, training=False):
+            y, cache = super().forward(x)
+            return 1e-13 * y, cache
+
+        def backward(self, dy, cache):
+            dx, grads = super().backward(self.factor * dy, cache)
+            return dx, grads
+
+    for Faint.factor in (1e-13, 0):
+        assert check_layer(Faint(), normal((3, 4)), method).passed == (Faint.factor > 0)
+
+
+def test_what_cancels_is_measured_by_its_neighbours_and_rounding_is_no_error():
+    """Softmax far from the middle: slopes of 1e-17, which are the rounding of y = 1, beside others."""
+    check_layer(layers.Softmax(), np.array([[0, 40.0, 3], [700, 0, 1]]), "complex").raise_on_failure()
+
+
+def test_of_a_large_array_a_wrong_row_that_the_sample_may_miss_fails_all_the_same():
+    class LastImage(Scale):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            dx[-1] *= 1.001
+            return dx, grads
 
     for method in METHODS:
-        with np.errstate(invalid="ignore"):
-            assert not check_layer(Wrong(), normal((3, 4)), method).passed
+        result = check_layer(LastImage(), normal((60, 40)), method, entries=1)
+        assert None in result.rows[0].wrong
+        assert result.rows[1].verdict == "ok"
 
 
 # ------------------------------------------------------------------ kinks
@@ -119,9 +159,68 @@ def test_a_step_that_changes_the_winner_of_a_pool_is_called_a_kink_not_an_error(
     assert result.rows[0].kinks == 2
 
 
-def test_where_everything_is_a_kink_the_verdict_says_so():
-    result = check_layer(layers.ReLU(), np.zeros((2, 3)))
-    assert result.passed and result.rows[0].verdict == "kinks only"
+@pytest.mark.parametrize("method", ["central", "exact"])
+@pytest.mark.parametrize("distance", [0.3, 1e-3, 9e-5, 3e-6, 2e-7, 1e-8, 1e-12, 0.0])
+def test_a_kink_is_found_however_near_it_is(distance, method):
+    for x in (distance, -distance):
+        result = check_layer(layers.ReLU(), np.array([[x, 20.0]]), method)
+        result.raise_on_failure()
+        assert result.rows[0].kinks == (distance < result.h)
+
+
+def test_a_pool_on_random_numbers_has_kinks_at_every_distance_and_none_of_them_is_an_error():
+    for seed in range(5):
+        result = check_layer(layers.MaxPool2D(2, 1), normal((2, 6, 7, 3), seed), "exact")
+        result.raise_on_failure()
+        assert result.rows[0].kinks > 50
+
+
+def test_where_everything_stands_at_a_corner_nothing_is_proved_and_the_check_fails():
+    class Nonsense(layers.ReLU):
+        def backward(self, dy, cache):
+            return 0.37 * dy, {}
+
+    for layer in (layers.ReLU(), Nonsense()):
+        result = check_layer(layer, np.zeros((2, 3)))
+        assert not result.passed and result.rows[0].verdict == "kinks only"
+        assert result.max_error == np.inf
+        with pytest.raises(GradientError, match="x stands at kinks only"):
+            result.raise_on_failure()
+
+
+def test_rounding_is_no_kink():
+    """y holds a large number, so that its slope is measured badly: an error of 1e-6 must not hide behind that."""
+
+    class FarOff(Scale):
+        def forward(self, x, training=False):
+            y, cache = super().forward(x)
+            return y + 100, cache
+
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return self.factor * dx, grads
+
+    for FarOff.factor in (1, 1 + 1e-6, 0):
+        result = check_layer(FarOff(), normal((3, 4)))
+        assert result.passed == (FarOff.factor == 1)
+        assert (len(result.rows[0].wrong) > 9) == (FarOff.factor != 1)  # of 12, some of them small
+
+
+def test_a_curve_is_no_kink():
+    """Of y = exp(5 x) left and right slope differ by 3e-4 over a step of 1e-5: no room for an error of 1e-6."""
+
+    class Exponential(Layer):
+        def forward(self, x, training=False):
+            y = np.exp(5 * x)
+            return y, y
+
+        def backward(self, dy, y):
+            return self.factor * 5 * y * dy, {}
+
+    for Exponential.factor in (1, 1 + 1e-6):
+        result = check_layer(Exponential(), normal((3, 4)))
+        assert result.passed == (Exponential.factor == 1)
+        assert result.rows[0].kinks == 0
 
 
 @pytest.mark.parametrize("method", ["central", "exact"])
@@ -176,6 +275,18 @@ class ChangesItsInput(Scale):
         return y, cache
 
 
+class ChangesItsInputOnce(layers.ReLU):
+    def forward(self, x, training=False):
+        np.maximum(x, 0, out=x)
+        return super().forward(x.copy())
+
+
+class RoundsItsParameter(Scale):
+    def forward(self, x, training=False):
+        np.round(self.params["a"], 1, out=self.params["a"])
+        return super().forward(x)
+
+
 class ChangesItsParameter(Scale):
     def backward(self, dy, cache):
         result = super().backward(dy, cache)
@@ -222,10 +333,117 @@ class ReusesItsBuffer(Scale):
         return dx, {"a": self.buffer}
 
 
+class ReusesItsOutput(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        if getattr(self, "y", y[:0]).shape != y.shape:
+            self.y = np.empty_like(y)
+        self.y[...] = y
+        return self.y, cache
+
+
+class ReusesItsDx(ReusesItsOutput):
+    def forward(self, x, training=False):
+        return Scale.forward(self, x)
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return ReusesItsOutput.forward(self, dx / self.params["a"])[0], grads
+
+
+class KeepsTheShape(layers.Flatten):
+    def forward(self, x, training=False):
+        self.shape = x.shape
+        return super().forward(x)
+
+    def backward(self, dy, cache):
+        return dy.reshape(self.shape), {}
+
+
+class SpendsItsList(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        return y, list(cache)
+
+    def backward(self, dy, cache):
+        a = cache.pop()
+        return super().backward(dy, (cache.pop(), a))
+
+
+class OnlyOneBatchSize(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        return y + np.zeros((3, 4)), cache
+
+
+class ClipsDy(Scale):
+    def backward(self, dy, cache):
+        return super().backward(np.clip(dy, -5, 5), cache)
+
+
+class DropsSmallDy(Scale):
+    def backward(self, dy, cache):
+        return super().backward(dy * (abs(dy) > 1e-3), cache)
+
+
+class RemembersInItsCache(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        return y, (cache, {})
+
+    def backward(self, dy, cache):
+        cache, remembered = cache
+        if not remembered:
+            remembered["result"] = super().backward(dy, cache)
+        return remembered["result"]
+
+
+class KeepsItsWeightsElsewhere(Scale):
+    def build(self, input_shape, rng=None):
+        super().build(input_shape, rng)
+        self.a = self.params["a"]
+
+    def forward(self, x, training=False):
+        return x * self.a, (x, self.a)
+
+
+class ComputesInFloat32(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        return y.astype("float32").astype("float64") + 100, cache
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return 0 * dx, {"a": 0 * grads["a"]}
+
+
+class TwoDx(Scale):
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return 0 * dx, {**grads, "x": dx}
+
+
+class AList(Scale):
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return dx, {"a": grads["a"].tolist()}
+
+
 class Dice(Scale):
     def forward(self, x, training=False):
         y, cache = super().forward(x)
         return y + np.random.default_rng().random(), cache
+
+
+class ForgetsLater(Scale):
+    def forward(self, x, training=False):
+        y, cache = super().forward(x)
+        return y, [cache, 1]
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache[0])
+        cache[1] -= 1
+        return dx, grads if cache[1] == 0 else {}
 
 
 class ForgetsAParameter(Scale):
@@ -259,19 +477,34 @@ class NoDx(Scale):
 @pytest.mark.parametrize(
     ("layer", "what"),
     [
-        (StateOnTheLayer, "the gradient of a depends on a forward pass in between"),
+        (StateOnTheLayer, "the gradient of a depends on another forward pass: keep state in the cache"),
+        (KeepsTheShape, "backward fails after another forward pass; keep state in the cache"),
+        (OnlyOneBatchSize, "fails with one more example"),
         (ChangesItsInput, "changed its input x"),
+        (ChangesItsInputOnce, "changed its input x"),
+        (RoundsItsParameter, "changed its input a"),
         (ChangesItsParameter, "changed its input a"),
         (ChangesDy, "changed its input dy"),
         (SpendsItsCache, "the gradient of a differs when backward runs a second time"),
+        (SpendsItsList, "backward fails when it runs a second time on the same cache: IndexError"),
+        (ForgetsLater, "the gradient of a differs when backward runs a second time"),
+        (RemembersInItsCache, "the gradient of x is not proportional to dy"),
+        (ClipsDy, "the gradient of a is not proportional to dy"),
+        (DropsSmallDy, "the gradient of a is not proportional to dy"),
+        (KeepsItsWeightsElsewhere, "forward takes no notice of a change of a"),
+        (ComputesInFloat32, "computed in float32"),
         (AddsUp, "the gradient of a differs when backward runs a second time"),
         (ReusesItsBuffer, "the gradient of a is not a fresh array"),
+        (ReusesItsOutput, "the output is not a fresh array"),
+        (ReusesItsDx, "the gradient of x is not a fresh array"),
         (Dice, "two results for the same input"),
-        (ForgetsAParameter, "no gradient of a"),
+        (ForgetsAParameter, "the gradient of a is missing"),
         (InventsAParameter, "gradient of 'b', which is not a parameter"),
-        (WrongShape, r"the gradient of a is float64 of shape \(4, 1\); a has shape \(4,\)"),
+        (WrongShape, r"the gradient of a is float64 of shape \(4, 1\), not float64 of shape \(4,\)"),
         (WrongFloat, "the gradient of x is float32"),
-        (NoDx, "no gradient of x"),
+        (NoDx, "the gradient of x is missing"),
+        (TwoDx, "which is not a parameter"),
+        (AList, "the gradient of a is a list, not an array"),
     ],
 )
 def test_a_layer_that_breaks_its_contract_fails_with_the_reason(layer, what):
@@ -279,6 +512,12 @@ def test_a_layer_that_breaks_its_contract_fails_with_the_reason(layer, what):
     assert not result.passed
     with pytest.raises(GradientError, match=what):
         result.raise_on_failure()
+
+
+def test_state_on_the_layer_is_noticed_where_all_examples_are_alike():
+    for x in (np.ones((1, 1)), np.ones((3, 4))):
+        with pytest.raises(GradientError, match="the gradient of a depends on another forward pass"):
+            check_layer(StateOnTheLayer(), x, "complex").raise_on_failure()
 
 
 # ------------------------------------------------------------------ what it refuses, and what it leaves alone
@@ -295,7 +534,88 @@ def test_float32_is_refused_with_the_reason():
         check_model(small_model(dtype="float32"), *small_batch())
 
 
+def test_float32_inside_is_refused_with_the_reason():
+    class Float32(Scale):
+        def forward(self, x, training=False):
+            y, cache = super().forward(x)
+            return y.astype("float32"), cache
+
+    with pytest.raises(ValueError, match="Float32: forward returns float32 .* needs float64 throughout"):
+        check_layer(Float32(), normal((3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("x", "what"),
+    [
+        (np.zeros((0, 3)), r"x holds nothing, shape \(0, 3\)"),
+        (np.array([[1, np.nan]]), "x holds NaN or infinity"),
+        (np.array([[1, np.inf]]), "x holds NaN or infinity"),
+        (np.array([[1j]]), "x is complex128"),
+        (np.array([["a"]]), "x is <U1"),
+    ],
+)
+def test_what_has_no_gradient_is_refused(x, what):
+    with pytest.raises(ValueError, match=f"ReLU: {what}"):
+        check_layer(layers.ReLU(), x)
+
+
+@pytest.mark.parametrize(("value", "what"), [(2.0, "must be a NumPy array, got float"), (np.arange(4), "is int64")])
+def test_a_parameter_is_an_array_of_float64(value, what):
+    class Odd(Scale):
+        def build(self, input_shape, rng=None):
+            super().build(input_shape, rng)
+            self.params["a"] = value
+
+    with pytest.raises(ValueError, match=f"Odd: a {what}"):
+        check_layer(Odd(), normal((3, 4)))
+
+
+def test_methods_that_do_not_return_what_a_layers_methods_return_are_told_so():
+    class NoCache(Scale):
+        def forward(self, x, training=False):
+            return super().forward(x)[0]
+
+    class NoGrads(Scale):
+        def backward(self, dy, cache):
+            return super().backward(dy, cache)[0]
+
+    class NoDictionary(Scale):
+        def backward(self, dy, cache):
+            return super().backward(dy, cache)[0], None
+
+    class Endless(Scale):
+        def forward(self, x, training=False):
+            y, cache = super().forward(x)
+            return y / 0, cache
+
+    for layer, what in ((NoCache, r"forward must return \(y, cache\)"), (NoGrads, r"must return \(dx, grads\)")):
+        with pytest.raises(TypeError, match=f"{layer.__name__}: .*{what}, got ndarray"):
+            check_layer(layer(), normal((3, 4)))
+    with pytest.raises(TypeError, match="NoDictionary: grads must be a dictionary"):
+        check_layer(NoDictionary(), normal((3, 4)))
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match="Endless: forward returns NaN or infinity"):
+        check_layer(Endless(), normal((3, 4)))
+    with pytest.raises(TypeError, match=r"takes a layer, Scale\(...\), got the class Scale"):
+        check_layer(Scale, normal((3, 4)))
+
+
+def test_a_parameter_cannot_be_called_as_the_input_is():
+    layer = Scale()
+    layer.build((4,))
+    layer.params = {"x": layer.params["a"]}
+    with pytest.raises(ValueError, match="'x' is what the input is called here"):
+        check_layer(layer, normal((3, 4)))
+
+
+@pytest.mark.parametrize("options", [{"entries": 0}, {"tolerance": 0.0}, {"tolerance": np.nan}, {"tolerance": np.inf}])
+def test_options_that_would_let_everything_pass_are_refused(options):
+    with pytest.raises(ValueError, match=f"{list(options)[0]} must be"):
+        check_layer(layers.Softmax(), normal((2, 3)), **options)
+
+
 def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="got \\['central'\\]"):
+        check_layer(layers.ReLU(), normal((3, 4)), ["central"])
     with pytest.raises(ValueError, match="method must be one of 'central', 'exact', 'complex', 'adjoint', got 'magic'"):
         check_layer(layers.ReLU(), normal((3, 4)), "magic")
 
@@ -303,6 +623,14 @@ def test_an_unknown_method_is_refused():
 def test_the_complex_step_is_refused_on_the_fused_rung():
     with pytest.raises(ValueError, match="fused kernels take no complex numbers; use 'exact'"):
         check_model(small_model("fused"), *small_batch(), "complex")
+
+
+def test_on_the_fused_rung_the_complex_step_is_refused_only_where_three_layers_are_fused():
+    check_layer(layers.Conv2D(2, 3, kernels="fused"), normal((1, 4, 5, 1)), "complex").raise_on_failure()
+    stack = [layers.Input((5, 4, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3, activation="softmax")]
+    model = Sequential(stack, kernels="fused", dtype="float64")
+    model.compile(loss="sparse_categorical_crossentropy")
+    check_model(model, normal((3, 5, 4, 1)), [0, 1, 2], "complex").raise_on_failure()
 
 
 def test_a_layer_that_drops_the_imaginary_part_is_told_so():
@@ -341,6 +669,61 @@ def test_checking_leaves_layer_model_and_data_as_they_were():
         np.testing.assert_array_equal(w, before)
 
 
+@pytest.mark.parametrize("what", ["x", "scale/a"])
+def test_what_a_layer_of_a_model_changes_is_found_out_and_the_users_arrays_are_not_changed(what):
+    class Grabs(Scale):
+        default_name = "scale"
+
+        def forward(self, x, training=False):
+            np.round(x if what == "x" else self.params["a"], 1, out=x if what == "x" else self.params["a"])
+            return super().forward(x.copy())
+
+    model = Sequential([layers.Input((4,)), Grabs(), layers.Dense(3, activation="softmax")], dtype="float64")
+    model.compile(loss="sparse_categorical_crossentropy")
+    x, weights = normal((3, 4)), model.get_weights()
+    before = x.copy()
+    result = check_model(model, x, [0, 1, 2], "central")
+    assert f"forward or backward changed its input {what}" in result.problems
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(model.get_weights()[0], weights[0])
+
+
+def test_state_on_a_layer_is_found_out_in_a_model():
+    model = Sequential([layers.Input((3, 4)), KeepsTheShape(), layers.Dense(3, activation="softmax")], dtype="float64")
+    model.compile(loss="sparse_categorical_crossentropy")
+    result = check_model(model, normal((3, 3, 4)), [0, 1, 2])
+    assert any("after another forward pass" in problem for problem in result.problems)
+
+
+def test_a_model_is_checked_in_training_and_by_its_input_too():
+    class OnlyInTraining(Scale):
+        def forward(self, x, training=False):
+            y, cache = super().forward(x)
+            return (y if training else 0 * y), cache
+
+    class WrongDx(Scale):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return 2 * dx, grads
+
+    for layer in (OnlyInTraining(), WrongDx()):
+        model = Sequential([layers.Input((4,)), layer, layers.Dense(3, activation="softmax")], dtype="float64")
+        model.compile(loss="sparse_categorical_crossentropy")
+        x, *others = check_model(model, normal((3, 4)), [0, 1, 2], "complex").rows
+        assert x.verdict == ("ok" if isinstance(layer, OnlyInTraining) else "FAIL in 12")
+        assert all(row.verdict == "ok" for row in others)
+
+
+def test_training_is_passed_on():
+    class InTraining(Scale):
+        def forward(self, x, training=False):
+            y, (x, a) = super().forward(x)
+            return (2 * y, (2 * x, 2 * a)) if training else (y, (x, a * 3))
+
+    assert check_layer(InTraining(), normal((3, 4)), training=True).passed
+    assert not check_layer(InTraining(), normal((3, 4))).passed
+
+
 def test_images_of_bytes_are_checked_as_float64():
     x = np.random.default_rng(0).integers(0, 256, (1, 4, 5, 1), dtype=np.uint8)
     check_layer(layers.Conv2D(2, 3), x, "exact").raise_on_failure()
@@ -348,7 +731,7 @@ def test_images_of_bytes_are_checked_as_float64():
 
 def test_of_large_arrays_a_seeded_sample_is_measured():
     result = check_layer(layers.Dense(6), normal((2, 7)), entries=5)
-    assert [row.checked for row in result.rows] == [5, 5, 5]
+    assert [row.checked for row in result.rows] == [6, 6, 6]  # the sample, and all at once
     assert str(result) == str(check_layer(layers.Dense(6), normal((2, 7)), entries=5))
     assert str(result) != str(check_layer(layers.Dense(6), normal((2, 7)), entries=5, seed=1))
 
@@ -364,6 +747,48 @@ def test_the_table_names_every_argument_with_its_worst_entry():
     assert lines[1].split()[5:] == ["analytic", "numeric", "kinks", "verdict"]
     assert [line.split()[0] for line in lines[2:]] == ["x", "kernel", "bias"]
     assert all(line.endswith("  0  ok") for line in lines[2:])
+
+
+class SquaredDistance:
+    def forward(self, y_true, y_pred):
+        return ((y_pred - y_true) ** 2).mean(), (y_true, y_pred)
+
+    def backward(self, cache):
+        y_true, y_pred = cache
+        return 2 * (y_pred - y_true) / y_pred.size
+
+
+@pytest.mark.parametrize("method", ["central", "complex", "adjoint"])
+def test_a_loss_of_your_own_may_return_a_number_of_any_kind(method):
+    class Number(SquaredDistance):
+        def forward(self, y_true, y_pred):
+            value, cache = super().forward(y_true, y_pred)
+            return value.item(), cache
+
+    for loss in (SquaredDistance(), Number()):
+        check_loss(loss, normal((2, 3)), normal((2, 3), 2), method).raise_on_failure()
+
+
+def test_a_loss_that_changes_the_labels_is_found_out_and_they_are_not_changed():
+    class Clips(SquaredDistance):
+        def forward(self, y_true, y_pred):
+            np.clip(y_true, 0, 1, out=y_true)
+            return super().forward(y_true, y_pred)
+
+    y_true = normal((2, 3))
+    before = y_true.copy()
+    result = check_loss(Clips(), y_true, normal((2, 3), 2))
+    assert "forward or backward changed its input y_true" in result.problems
+    np.testing.assert_array_equal(y_true, before)
+
+
+def test_a_loss_is_one_number():
+    class OneEach(SquaredDistance):
+        def forward(self, y_true, y_pred):
+            return ((y_pred - y_true) ** 2).mean(axis=1), (y_true, y_pred)
+
+    with pytest.raises(TypeError, match=r"OneEach: a loss is one number, got an array of shape \(2,\)"):
+        check_loss(OneEach(), normal((2, 3)), normal((2, 3), 2))
 
 
 def test_a_wrong_loss_gradient_fails():

@@ -25,7 +25,7 @@ def gradient(model, params, x, y):
     steps = make_plan(layers, "complex128", model.loss)
     output, caches = steps.forward(x, training=True)
     _, cache = steps.loss.forward(y, output)
-    grads = steps.backward(steps.loss.backward(cache), caches)
+    _, grads = steps.backward(steps.loss.backward(cache), caches)
     return np.concatenate([grads[key].ravel() for key in params])
 
 
