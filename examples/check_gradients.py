@@ -7,7 +7,7 @@ import argparse
 
 import numpy as np
 
-from npcnn import Sequential, layers
+from npcnn import Sequential, layers, losses
 from npcnn.gradient_check import METHODS, check_layer, check_loss, check_model
 from npcnn.kernels import RUNGS
 from npcnn.kernels.windows import offsets
@@ -55,14 +55,20 @@ def subjects(rng):
     x, logits = rng.standard_normal((2, 7, 6, 3)), rng.standard_normal((20, 5))
     spaced = (rng.permutation(x.size) - (x.size - 1) / 2).reshape(x.shape) * 3  # no step of 1 makes another winner
     images, labels = rng.standard_normal((20, 5, 4, 1)), rng.integers(0, 5, 20)
-    probabilities = rng.dirichlet(np.full(5, 5.0), 20)
+    probabilities, distributions = rng.dirichlet(np.full(5, 5.0), 20), rng.dirichlet(np.full(5, 5.0), 20)
     piecewise, smooth = tuple(METHODS), ("central", "complex", "adjoint")
 
     def layer(make, x):
         return lambda rung, method: check_layer(make(rung), x, method)
 
-    def loss(rung, method):
-        return check_loss("sparse_categorical_crossentropy", labels, probabilities, method)
+    def conv(**options):
+        return layer(lambda rung: layers.Conv2D(4, (3, 2), kernels=rung, **options, **F64), x)
+
+    def pool(*options):
+        return layer(lambda rung: layers.MaxPool2D(*options, kernels=rung), spaced)
+
+    def loss(name, y_true, y_pred, **options):
+        return lambda rung, method: check_loss(getattr(losses, name)(**options), y_true, y_pred, method)
 
     def model(rung, method):
         stack = [layers.Conv2D(2, (2, 3), activation="relu"), layers.MaxPool2D(2)]
@@ -71,14 +77,23 @@ def subjects(rng):
         model.compile(loss="sparse_categorical_crossentropy")
         return check_model(model, images, labels, method)
 
-    conv = {"strides": (1, 2), "padding": "same", **F64}
-    yield "Conv2D", RUNGS, piecewise, layer(lambda rung: layers.Conv2D(4, (3, 2), kernels=rung, **conv), x)
-    yield "MaxPool2D", RUNGS, piecewise, layer(lambda rung: layers.MaxPool2D((3, 2), 2, kernels=rung), spaced)
+    yield "Conv2D", RUNGS, piecewise, conv()
+    yield "  strides, same", RUNGS, piecewise, conv(strides=(1, 2), padding="same")
+    yield "  dilation", RUNGS, piecewise, conv(dilation_rate=(2, 3))
+    yield "  ReLU, no bias", RUNGS, ("central", "complex", "adjoint"), conv(activation="relu", use_bias=False)
+    yield "MaxPool2D", RUNGS, piecewise, pool(2)
+    yield "  overlapping, same", RUNGS, piecewise, pool((3, 2), (2, 1), "same")
     yield "Dense", RUNGS, piecewise, layer(lambda rung: layers.Dense(4, kernels=rung, **F64), logits)
+    yield "  softmax", RUNGS, smooth, layer(lambda rung: layers.Dense(4, "softmax", kernels=rung, **F64), logits)
+    yield "Input", [None], piecewise, layer(lambda rung: layers.Input(x.shape[1:]), x)
     yield "Flatten", [None], piecewise, layer(lambda rung: layers.Flatten(), x)
     yield "ReLU", [None], piecewise, layer(lambda rung: layers.ReLU(), spaced)
     yield "Softmax", [None], smooth, layer(lambda rung: layers.Softmax(), logits)
-    yield "cross-entropy", [None], smooth, loss
+    sparse, dense = "SparseCategoricalCrossentropy", "CategoricalCrossentropy"
+    yield "Sparse cross-entropy", [None], smooth, loss(sparse, labels, probabilities)
+    yield "  from logits", [None], smooth, loss(sparse, labels, logits, from_logits=True)
+    yield "Cross-entropy", [None], smooth, loss(dense, distributions, probabilities)
+    yield "  from logits", [None], smooth, loss(dense, distributions, logits, from_logits=True)
     yield "conv relu pool dense", RUNGS, smooth, model
 
 
@@ -94,7 +109,8 @@ def main() -> None:
         for rung in rungs:
             cells = []
             for method in METHODS:
-                if method not in methods or (method == "complex" and rung == "fused"):
+                fused = name.startswith("conv relu pool") and rung == "fused"  # three layers at once, in real numbers
+                if method not in methods or (method == "complex" and fused):
                     cells.append("-")
                     continue
                 result = check(rung, method)

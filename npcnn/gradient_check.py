@@ -100,9 +100,7 @@ def check_layer(
             raise TypeError(f"{title}: grads must be a dictionary with the keys of params, got {grads!r}")
         return {"x": dx, **{key if key != "x" else "'x'": g for key, g in grads.items()}}
 
-    subject = Subject(title, {"x": x, **params}, ["x", *params], ["x"], forward, backward)
-    subject.takes_complex = not isinstance(layer, ConvReLUMaxPool)
-    return check(subject, method, **options)
+    return check(Subject(title, {"x": x, **params}, ["x", *params], ["x"], forward, backward), method, **options)
 
 
 def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = "central", **options: Any) -> Result:
@@ -171,9 +169,9 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
     weights = {name: p.copy() for name, p in model.params.items()}
     arguments = {"x": x.astype(np.float64), **weights, "y": y.copy()}
     title, measured = f"Sequential {model.name!r} on {model.kernels}", ["x", *model.params]
-    subject = Subject(title, arguments, measured, ["x", "y"], forward, backward)
     steps = make_plan(layers, model.dtype, model.loss).steps
-    subject.takes_complex = not any(isinstance(step, ConvReLUMaxPool) for step in steps)
+    takes_complex = not any(isinstance(step, ConvReLUMaxPool) for step in steps)
+    subject = Subject(title, arguments, measured, ["x", "y"], forward, backward, takes_complex)
     return check(subject, method, **options)
 
 

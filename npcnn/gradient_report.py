@@ -71,7 +71,8 @@ class Result:
             f"{'analytic':>13} {'numeric':>13}  {'kinks':>5}  verdict",
         ]
         for row in self.rows:
-            where = "all at once" if self.method == "adjoint" else str(row.where or "-")
+            everywhere = "all at once" if row.checked > row.kinks else "-"
+            where = everywhere if row.where is None else str(row.where)
             lines.append(
                 f"  {row.argument:16} {str(row.shape):16} {row.checked:7}  {row.error:7.1e}  {where:14} "
                 f"{row.analytic:13.6g} {row.numeric:13.6g}  {row.kinks:5}  {row.verdict}"

@@ -1,6 +1,7 @@
 """Draw the losses of 200 training steps, npcnn's and Keras', on top of each other, and print how far apart they are.
 
 python tests/gradients/draw_keras_curves.py keras-curves.png
+python tests/gradients/draw_keras_curves.py keras-curves.png --seeds 10   (in float32 also from other weights; minutes)
 """
 
 import argparse
@@ -13,6 +14,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", help="where the picture goes, a .png")
     parser.add_argument("--rung", default="fused", help="npcnn's kernels (default: fused)")
+    parser.add_argument("--seeds", type=int, default=0, help="print float32 on all rungs from so many initial weights")
     arguments = parser.parse_args()
 
     import matplotlib
@@ -39,6 +41,14 @@ def main():
     apart.legend()
     figure.tight_layout()
     figure.savefig(arguments.path, dpi=120)
+
+    for seed in range(arguments.seeds):
+        theirs, _ = train_in_keras(seed_model, "float32", seed)
+        for rung in ("im2col", "jit", "fused"):
+            ours, _ = train_here(seed_model, rung, "float32", seed)
+            difference = np.abs(ours[:, 0] / theirs[:, 0] - 1)
+            parted = f", parted at step {np.argmax(difference > 1e-4) + 1}" if difference.max() > 1e-4 else ""
+            print(f"seed {seed}, {rung}: losses equal to {difference.max():.1e}{parted}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import os
 
+# Before anything imports TensorFlow, which reads them then only: take `keras` from here.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # plain sums: oneDNN's convolutions round differently each time

@@ -5,7 +5,6 @@ python tests/gradients/make_golden.py
 
 from pathlib import Path
 
-import keras
 import keras_reference
 import numpy as np
 from cases import DENSE, conv2d, dense, integers, normal
@@ -19,6 +18,7 @@ from golden_cases import (
     golden_predictions,
     optimizer_problem,
 )
+from keras_reference import keras
 
 
 def main():

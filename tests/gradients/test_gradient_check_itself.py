@@ -33,6 +33,35 @@ def test_a_right_layer_of_your_own_passes(method):
     assert [row.checked for row in result.rows] == ([1, 1] if method == "adjoint" else [12, 4])
 
 
+@pytest.mark.parametrize(("method", "h"), [("central", 1e-5), ("complex", 1e-30), ("adjoint", 1e-30)])
+def test_a_right_curve_passes_except_by_exact(method, h):
+    result = check_layer(layers.Softmax(), normal((2, 3)), method)
+    result.raise_on_failure()
+    assert result.h == h
+    assert result.max_error < (1e-7 if method == "central" else 1e-12)
+
+
+def test_backward_may_read_the_parameters():
+    class Reads(Scale):
+        def forward(self, x, training=False):
+            return x * self.params["a"], x
+
+        def backward(self, dy, x):
+            return super().backward(dy, (x, self.params["a"]))
+
+    for method in METHODS:
+        check_layer(Reads(), normal((3, 4)), method).raise_on_failure()
+
+
+def test_a_layer_that_is_built_is_checked_with_the_parameters_it_has():
+    layer = Scale(dtype="float64")
+    layer.build((4,))
+    layer.params["a"][...] = [0.5, -3, 7, 11]
+    row = check_layer(layer, normal((1, 4)), "complex").rows[0]
+    dy = np.random.default_rng(0).standard_normal((1, 4))
+    assert row.checked == 4 and row.analytic in dy * layer.params["a"]
+
+
 def test_a_class_that_inherits_nothing_may_be_checked():
     class Double:
         params = {}
@@ -47,6 +76,17 @@ def test_a_class_that_inherits_nothing_may_be_checked():
             return 2 * dy, {}
 
     check_layer(Double(), normal((3, 4)), "exact").raise_on_failure()
+
+
+def test_what_has_parameters_is_not_built_again():
+    class Times(Scale):
+        def __init__(self):
+            self.params = {"a": np.array([1.0, 2, 3, 4])}
+
+        def build(self, input_shape, rng=None):
+            raise AssertionError
+
+    check_layer(Times(), normal((3, 4)), "exact").raise_on_failure()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -166,6 +206,14 @@ def test_a_kink_is_found_however_near_it_is(distance, method):
         result = check_layer(layers.ReLU(), np.array([[x, 20.0]]), method)
         result.raise_on_failure()
         assert result.rows[0].kinks == (distance < result.h)
+        assert result.rows[0].measured == (2 if distance > result.h / 1e5 else 1)  # nearer, the smallest step meets it
+
+
+@pytest.mark.parametrize("pair", [(1, 1 + 3e-9), (1 + 3e-9, 1), (1, 1)])
+def test_a_near_tie_is_a_kink_and_large_numbers_beside_it_do_not_count_as_rounding(pair):
+    result = check_layer(layers.MaxPool2D((1, 2)), np.array([*pair, 1e3, 0])[None, None, :, None])
+    result.raise_on_failure()
+    assert (result.rows[0].kinks, result.rows[0].measured) == (2, 2)
 
 
 def test_a_pool_on_random_numbers_has_kinks_at_every_distance_and_none_of_them_is_an_error():
@@ -360,6 +408,13 @@ class KeepsTheShape(layers.Flatten):
         return dy.reshape(self.shape), {}
 
 
+class LosesTheLastBit(SpendsItsCache):
+    def backward(self, dy, cache):
+        result = Scale.backward(self, dy, cache)
+        cache[0][...] *= 1 + 2.0**-52
+        return result
+
+
 class SpendsItsList(Scale):
     def forward(self, x, training=False):
         y, cache = super().forward(x)
@@ -486,6 +541,7 @@ class NoDx(Scale):
         (ChangesItsParameter, "changed its input a"),
         (ChangesDy, "changed its input dy"),
         (SpendsItsCache, "the gradient of a differs when backward runs a second time"),
+        (LosesTheLastBit, "the gradient of a differs when backward runs a second time"),
         (SpendsItsList, "backward fails when it runs a second time on the same cache: IndexError"),
         (ForgetsLater, "the gradient of a differs when backward runs a second time"),
         (RemembersInItsCache, "the gradient of x is not proportional to dy"),
@@ -512,6 +568,18 @@ def test_a_layer_that_breaks_its_contract_fails_with_the_reason(layer, what):
     assert not result.passed
     with pytest.raises(GradientError, match=what):
         result.raise_on_failure()
+
+
+def test_one_mistake_is_said_once():
+    assert len(check_layer(KeepsTheShape(), normal((3, 4))).problems) == 1
+    assert len(check_layer(LosesTheLastBit(), normal((3, 4))).problems) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_cannot_be_measured_is_said_and_does_not_stop_the_rest(method):
+    for layer in (KeepsItsWeightsElsewhere(), ForgetsAParameter(), WrongShape()):
+        result = check_layer(layer, normal((3, 4)), method)
+        assert not result.passed and [row.argument for row in result.rows] == ["x"]
 
 
 def test_state_on_the_layer_is_noticed_where_all_examples_are_alike():
@@ -588,6 +656,12 @@ def test_methods_that_do_not_return_what_a_layers_methods_return_are_told_so():
             y, cache = super().forward(x)
             return y / 0, cache
 
+    class Three(Scale):
+        def forward(self, x, training=False):
+            return (*super().forward(x), None)
+
+    with pytest.raises(TypeError, match=r"Three: forward must return \(y, cache\), got tuple"):
+        check_layer(Three(), normal((3, 4)))
     for layer, what in ((NoCache, r"forward must return \(y, cache\)"), (NoGrads, r"must return \(dx, grads\)")):
         with pytest.raises(TypeError, match=f"{layer.__name__}: .*{what}, got ndarray"):
             check_layer(layer(), normal((3, 4)))
@@ -623,6 +697,8 @@ def test_an_unknown_method_is_refused():
 def test_the_complex_step_is_refused_on_the_fused_rung():
     with pytest.raises(ValueError, match="fused kernels take no complex numbers; use 'exact'"):
         check_model(small_model("fused"), *small_batch(), "complex")
+    result = check_model(small_model("fused"), *small_batch())  # by dot products of differences
+    assert result.passed and (result.h, result.tolerance) == (1e-6, 1e-7)
 
 
 def test_on_the_fused_rung_the_complex_step_is_refused_only_where_three_layers_are_fused():
@@ -736,6 +812,11 @@ def test_of_large_arrays_a_seeded_sample_is_measured():
     assert str(result) != str(check_layer(layers.Dense(6), normal((2, 7)), entries=5, seed=1))
 
 
+def test_up_to_500_entries_are_measured_one_by_one():
+    for size, checked in ((500, 500), (501, 501), (502, 501)):
+        assert check_layer(layers.ReLU(), spaced((1, size)), "exact").rows[0].checked == checked
+
+
 def test_the_tolerance_may_be_chosen():
     assert not check_layer(layers.Softmax(), normal((2, 3)), "complex", tolerance=1e-18).passed
 
@@ -789,6 +870,11 @@ def test_a_loss_is_one_number():
 
     with pytest.raises(TypeError, match=r"OneEach: a loss is one number, got an array of shape \(2,\)"):
         check_loss(OneEach(), normal((2, 3)), normal((2, 3), 2))
+
+
+def test_of_a_direction_the_table_says_that_it_meets_all_at_once_and_of_kinks_only_nothing():
+    assert "  all at once  " in str(check_layer(layers.ReLU(), normal((3, 4)), "adjoint"))
+    assert "  -  " in str(check_layer(layers.ReLU(), np.zeros((3, 4))))
 
 
 def test_a_wrong_loss_gradient_fails():

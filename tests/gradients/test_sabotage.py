@@ -98,6 +98,24 @@ BUGS = {
     return""", POOL, "loops"),
     "every pixel of the window gets the gradient": (
         "kernels.max_pool2d", "np.where(winner == kh * pool_size[1] + kw, dy, 0)", "dy", POOL, "im2col"),
+    "all that are tied get the gradient": (
+        "kernels.max_pool2d", """    return y, (winner, xp.shape, pool_size, strides, pads)
+
+
+def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
+    \"\"\"Give each offset the gradients of the windows that it won; added, because windows may overlap.\"\"\"
+    winner, padded_shape, pool_size, strides, pads = cache
+    dxp = np.zeros(padded_shape, dy.dtype)
+    for kh, kw, rows, columns in offsets(dy.shape[1:3], pool_size, strides):
+        dxp[:, rows, columns] += np.where(winner == kh * pool_size[1] + kw, dy, 0)""",
+        """    return y, (xp, y, pool_size, strides, pads)
+
+
+def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
+    xp, y, pool_size, strides, pads = cache
+    dxp = np.zeros(xp.shape, dy.dtype)
+    for _, _, rows, columns in offsets(dy.shape[1:3], pool_size, strides):
+        dxp[:, rows, columns] += np.where(xp[:, rows, columns] == y, dy, 0)""", GOLDEN_POOL, "im2col"),
     "the winner is numbered down the columns, and read along the rows": (
         "kernels.max_pool2d", "np.copyto(winner, kh * pool_size[1] + kw, where=better)",
         "np.copyto(winner, kw * pool_size[0] + kh, where=better)", POOL, "im2col"),

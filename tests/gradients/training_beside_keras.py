@@ -2,9 +2,9 @@
 
 import functools
 
-import keras
 import keras_reference
 import numpy as np
+from keras_reference import keras
 
 from npcnn import Sequential, layers, optimizers
 from npcnn.datasets import mnist
@@ -55,11 +55,13 @@ def batches_for(make_model, dtype, steps=200):
     return [(x.reshape(4, 7, 4, 7, 4, 1).mean(axis=(2, 4)), y) for x, y in digits(steps, 4, dtype)]
 
 
-def train_here(make_model, rung, dtype, seed=0, optimizer="Adam", steps=200, **options):
-    """Return [loss, accuracy] before every step, and the weights at the end."""
+def train_here(make_model, rung, dtype, seed=0, optimizer="Adam", steps=200, watch=None, **options):
+    """Return [loss, accuracy] before every step, and the weights at the end; `watch(x, y, weights)` sees every step."""
     model, values = make_model(rung, dtype, seed), []
     model.compile(getattr(optimizers, optimizer)(**options), "sparse_categorical_crossentropy", metrics=["accuracy"])
     for x, y in batches_for(make_model, dtype, steps):
+        if watch:
+            watch(x, y, model.get_weights())
         history = model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0).history
         values.append([history["loss"][0], history["accuracy"][0]])
     return np.array(values), model.get_weights()
