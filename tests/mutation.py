@@ -149,7 +149,7 @@ def main():
     crowding = max(1, arguments.jobs / os.cpu_count())
     seconds = math.ceil(PATIENCE * crowding * (time.time() - started))
     print(f"{len(work)} mutants of {len(files)} files; each may take {seconds} s", flush=True)
-    started, running, survivors, done = time.time(), {}, [], 0
+    started, running, survivors, done, lost = time.time(), {}, [], 0, 0
     queue = iter(work)
     while len(running) < arguments.jobs and (item := next(queue, None)):
         running[run_tests(module_name(item[0]), item[3], seconds)] = item
@@ -157,6 +157,7 @@ def main():
         process, status = os.wait()
         file, line, description, _ = running.pop(process)
         done += 1
+        lost += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
         if status == 0:
             survivors.append((file, line, description))
             print(f"survives: {file.relative_to(ROOT)}:{line}: {description}", flush=True)
@@ -167,6 +168,7 @@ def main():
     killed = done - len(survivors)
     minutes = (time.time() - started) / 60
     print(f"{killed} of {done} mutants killed: {100 * killed / max(done, 1):.1f} %, in {minutes:.0f} minutes")
+    print(f"{lost} of these never came to an end")
 
 
 def module_name(file):
