@@ -15,7 +15,7 @@ Four ways to measure the slope of L along a direction u (one entry of an argumen
               pooling as long as the winners stay): a straight line has no bend, so a wide step costs nothing.
     complex   Im L(x + i h u) / h, h = 1e-30. For smooth L, L(x + i h u) = L(x) + i h L'(x) u - ...: the slope stands
               alone in the imaginary part. Nothing is subtracted, so nothing is lost: sixteen digits. The forward pass
-              must take complex numbers, which all rungs but fused do, and branch on their real parts only
+              must take complex numbers, as all but three fused layers do, and branch on their real parts only
               (Squire and Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
     adjoint   one random direction u an argument: <J u, dy> = <u, J^T dy>, J u as above, J^T dy from backward. One or
               two forward passes however large the array is: a whole model takes a second. But it cannot say where.
