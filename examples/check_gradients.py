@@ -56,7 +56,7 @@ def subjects(rng):
     spaced = (rng.permutation(x.size) - (x.size - 1) / 2).reshape(x.shape) * 3  # no step of 1 makes another winner
     images, labels = rng.standard_normal((20, 5, 4, 1)), rng.integers(0, 5, 20)
     probabilities, distributions = rng.dirichlet(np.full(5, 5.0), 20), rng.dirichlet(np.full(5, 5.0), 20)
-    piecewise, smooth = tuple(METHODS), ("central", "complex", "adjoint")
+    every, smooth = tuple(METHODS), ("central", "complex", "adjoint")
 
     def layer(make, x):
         return lambda rung, method: check_layer(make(rung), x, method)
@@ -77,17 +77,17 @@ def subjects(rng):
         model.compile(loss="sparse_categorical_crossentropy")
         return check_model(model, images, labels, method)
 
-    yield "Conv2D", RUNGS, piecewise, conv()
-    yield "  strides, same", RUNGS, piecewise, conv(strides=(1, 2), padding="same")
-    yield "  dilation", RUNGS, piecewise, conv(dilation_rate=(2, 3))
-    yield "  ReLU, no bias", RUNGS, ("central", "complex", "adjoint"), conv(activation="relu", use_bias=False)
-    yield "MaxPool2D", RUNGS, piecewise, pool(2)
-    yield "  overlapping, same", RUNGS, piecewise, pool((3, 2), (2, 1), "same")
-    yield "Dense", RUNGS, piecewise, layer(lambda rung: layers.Dense(4, kernels=rung, **F64), logits)
+    yield "Conv2D", RUNGS, every, conv()
+    yield "  strides, same", RUNGS, every, conv(strides=(1, 2), padding="same")
+    yield "  dilation", RUNGS, every, conv(dilation_rate=(2, 3))
+    yield "  ReLU, no bias", RUNGS, smooth, conv(activation="relu", use_bias=False)
+    yield "MaxPool2D", RUNGS, every, pool(2)
+    yield "  overlapping, same", RUNGS, every, pool((3, 2), (2, 1), "same")
+    yield "Dense", RUNGS, every, layer(lambda rung: layers.Dense(4, kernels=rung, **F64), logits)
     yield "  softmax", RUNGS, smooth, layer(lambda rung: layers.Dense(4, "softmax", kernels=rung, **F64), logits)
-    yield "Input", [None], piecewise, layer(lambda rung: layers.Input(x.shape[1:]), x)
-    yield "Flatten", [None], piecewise, layer(lambda rung: layers.Flatten(), x)
-    yield "ReLU", [None], piecewise, layer(lambda rung: layers.ReLU(), spaced)
+    yield "Input", [None], every, layer(lambda rung: layers.Input(x.shape[1:]), x)
+    yield "Flatten", [None], every, layer(lambda rung: layers.Flatten(), x)
+    yield "ReLU", [None], every, layer(lambda rung: layers.ReLU(), spaced)
     yield "Softmax", [None], smooth, layer(lambda rung: layers.Softmax(), logits)
     sparse, dense = "SparseCategoricalCrossentropy", "CategoricalCrossentropy"
     yield "Sparse cross-entropy", [None], smooth, loss(sparse, labels, probabilities)

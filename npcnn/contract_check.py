@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.slopes import Arrays, Subject
+from npcnn.slopes import EPSILON, Arrays, Subject
 
 
 def broken_promises(subject: Subject, rng: np.random.Generator) -> tuple[Arrays, list[str]]:
@@ -129,21 +129,24 @@ def differs(name: str, g: np.ndarray, factor: float, again: Arrays | None) -> bo
 def is_ignored(name: str, g: np.ndarray, subject: Subject, rng: np.random.Generator) -> bool:
     """Whether forward gives the same for another value of an argument that it claims to have a gradient by."""
     array = subject.arguments[name]
-    y = subject.moved(name, rng.uniform(0, 0.1, array.shape) - rng.uniform(0, 0.5, array.shape) * array)
-    return bool(g.any()) and same_bits(y, subject.y)
+    step = rng.uniform(0, 0.1, array.shape) - rng.uniform(0, 0.5, array.shape) * array
+    return bool((np.abs(g * step) > 16 * EPSILON).any()) and same_bits(subject.moved(name, step), subject.y)
 
 
 def rounds_coarsely(subject: Subject, rng: np.random.Generator) -> bool:
-    """Whether most outputs that answer to a change in the fourth digit of the arguments ignore one in the tenth."""
+    """Whether most outputs that answer to a change in the fourth digit of the arguments ignore one in the tenth.
 
-    def answers(size: float) -> np.ndarray:
+    Without those that float64 would not let answer to it either.
+    """
+
+    def answer(size: float) -> np.ndarray:
         arguments = dict(subject.arguments)
         for name in subject.measured:
             arguments[name] = arguments[name] * (1 + size * rng.uniform(0.5, 1, arguments[name].shape))
-        return np.asarray(subject.forward(arguments)[0]) != subject.y
+        return np.abs(subject.forward(arguments)[0] - subject.y)
 
-    coarse = answers(1e-4)
-    return bool((coarse & ~answers(1e-10)).sum() > coarse.sum() / 2)
+    able = answer(1e-4) * 1e-6 > 16 * EPSILON * np.maximum(np.abs(subject.y), 1)
+    return bool((able & (answer(1e-10) == 0)).sum() > able.sum() / 2)
 
 
 def same_bits(a: Any, b: Any) -> bool:

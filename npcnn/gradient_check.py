@@ -9,20 +9,22 @@ nothing but zeros would pass.
 
 Four ways to measure the slope of L along a direction u (one entry of an argument, or for "adjoint" all at once):
 
-    central   (L(x + h u) - L(x - h u)) / 2h, h = 1e-5. Works for everything. Too large an h bends away from the slope,
-              too small an h drowns in rounding: ten correct digits are the best there is.
+    central   (L(x + h u) - L(x - h u)) / 2h, h = 1e-5 (for larger numbers, 1e-5 of their size). Works for everything.
+              Too large an h bends away from the slope, too small an h drowns in rounding: ten correct digits are
+              the best there is.
     exact     the same with h = 1, for what is linear in each argument on its own (convolution, dense, flatten, and
-              pooling as long as the winners stay): a straight line has no bend, so a wide step costs nothing.
+              pooling as long as the winners stay): a straight line has no bend, so a wide step costs nothing. For
+              numbers of about 1: those of a thousand round too much.
     complex   Im L(x + i h u) / h, h = 1e-30. For smooth L, L(x + i h u) = L(x) + i h L'(x) u - ...: the slope stands
               alone in the imaginary part. Nothing is subtracted, so nothing is lost: sixteen digits. The forward pass
-              must take complex numbers, as all but three fused layers do, and branch on their real parts only
+              must take complex numbers, as all but the three layers fused into one do, and be analytic: no abs,
+              var or norm of a complex number, which are real; and branches on real parts only
               (Squire and Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
     adjoint   one random direction u an argument: <J u, dy> = <u, J^T dy>, J u as above, J^T dy from backward. One or
               two forward passes however large the array is: a whole model takes a second. But it cannot say where.
 
 An error is |analytic - measured|, divided by the larger of the two, but by no less than the array's typical (root mean
-square) gradient, and by no less than a thousandth of 1 or of |y| / |x|: rounding does not shrink with the gradient that
-happens to cancel.
+square) gradient and 1e-3 (less for a small y): rounding does not shrink with the gradient that happens to cancel.
 
 Kinks. A difference across ReLU's corner, or across a change of a pool's winner, is no derivative. An entry that
 disagrees is measured again with smaller h; if it agrees then, or lies between the slopes on both sides of a corner
@@ -42,15 +44,15 @@ from npcnn.contract_check import broken_promises
 from npcnn.gradient_report import GradientError, Result, Row
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
-from npcnn.slopes import Arrays, Subject, kink
-from npcnn.training import Plan, Workers, make_plan, train_step
+from npcnn.slopes import Arrays, Subject, is_analytic, kink, rms, typical_slope
+from npcnn.training import Plan, Workers, make_plan, shards_of, train_step
 
 __all__ = ["GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 
 # (h, tolerance) of each method. A right gradient is far below the tolerance, a wrong one far above it.
 METHODS = {"central": (1e-5, 1e-7), "exact": (1.0, 1e-12), "complex": (1e-30, 1e-12), "adjoint": (1e-30, 1e-12)}
 ADJOINT_BY_DIFFERENCE = (1e-6, 1e-7)  # where the forward pass takes real numbers only
-SMALL = 1e-3
+COMPLEX_STEP = METHODS["complex"][0]
 
 
 def check_layer(
@@ -76,8 +78,10 @@ def check_layer(
     """
     x = np.array(x)
     x = x.astype(np.float64) if x.dtype.kind in "biu" else x
-    if isinstance(layer, type):
-        raise TypeError(f"check_layer: takes a layer, {layer.__name__}(...), got the class {layer.__name__}")
+    if isinstance(layer, type) or not callable(getattr(layer, "forward", None)):
+        raise TypeError(f"check_layer: takes a layer, an object with build, forward and backward, got {layer!r}")
+    if x.ndim == 0:
+        raise ValueError(f"check_layer: x must be a batch of inputs (N, ...), got {x}")
     layer = copy.deepcopy(layer)  # a check leaves the layer as it was, whatever the layer does
     if getattr(layer, "input_shape", None) is None and not getattr(layer, "params", None):
         layer.dtype = getattr(layer, "dtype", None) or "float64"
@@ -86,6 +90,8 @@ def check_layer(
     title = f"{type(layer).__name__} on {rung}" if rung else type(layer).__name__
     if "x" in params:
         raise ValueError(f"{title}: 'x' is what the input is called here; give the parameter another name")
+
+    seen: list[dict] = []
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         layer.params = {key: arguments[key] for key in params}
@@ -98,6 +104,9 @@ def check_layer(
         dx, grads = pair(f"{title}: backward must return (dx, grads)", layer.backward(dy, cache))
         if not isinstance(grads, dict):
             raise TypeError(f"{title}: grads must be a dictionary with the keys of params, got {grads!r}")
+        if any(grads is earlier for earlier in seen):
+            raise RuntimeError("grads is the same dictionary as before; another thread would overwrite it")
+        seen.append(grads)
         return {"x": dx, **{key if key != "x" else "'x'": g for key, g in grads.items()}}
 
     return check(Subject(title, {"x": x, **params}, ["x", *params], ["x"], forward, backward), method, **options)
@@ -123,7 +132,8 @@ def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = 
         return {"y_pred": loss.backward(cache)}
 
     arguments = {"y_pred": np.array(y_pred), "y_true": np.array(y_true)}
-    return check(Subject(title, arguments, ["y_pred"], list(arguments), forward, backward), method, **options)
+    batches = [name for name, array in arguments.items() if array.shape[:1] == np.shape(y_pred)[:1] != ()]
+    return check(Subject(title, arguments, ["y_pred"], batches, forward, backward), method, **options)
 
 
 def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint", **options: Any) -> Result:
@@ -141,7 +151,7 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
     if model.input_shape is None or model.loss is None:
         raise RuntimeError("check_model: the model must be built and compiled first; call compile(...), and build(...)")
     x, y = model._check_examples("", x, y)
-    layers = copy.deepcopy(model.layers)
+    layers, title = copy.deepcopy(model.layers), f"Sequential {model.name!r} on {model.kernels}"
 
     def plan_of(arguments: Arrays) -> Plan:
         for layer in layers:
@@ -149,29 +159,38 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
         return make_plan(layers, np.result_type(model.dtype, arguments["x"]).name, model.loss)
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
-        plan = plan_of(arguments)
-        output, caches = plan.forward(arguments["x"], training=True)
-        value, cache = plan.loss.forward(arguments["y"], output)
-        return value, (arguments, caches, cache)
+        plan, L, caches = plan_of(arguments), 0.0, []
+        for shard in shards_of(np.arange(len(arguments["x"]))):
+            output, cache = plan.forward(arguments["x"][shard], training=True)
+            value, loss_cache = plan.loss.forward(arguments["y"][shard], output)
+            L += value * (len(shard) / len(arguments["x"]))
+            caches.append((shard, cache, loss_cache))
+        return L, (arguments, caches)
 
     def backward(dy: Any, cache: Any) -> Arrays:
-        arguments, caches, cache = cache
-        plan = plan_of(arguments)
+        arguments, caches = cache
+        x, y, plan = arguments["x"], arguments["y"], plan_of(arguments)
         for step in plan.steps:
             step.needs_dx = True
-        dx, _ = plan.backward(plan.loss.backward(cache), caches)
+        dx = np.empty_like(x)
+        for shard, cache, loss_cache in caches:
+            dy = plan.loss.backward(loss_cache) * (len(shard) / len(x))
+            try:
+                dx[shard], _ = plan.backward(dy, cache)
+            except Exception as error:
+                hint = "if it works for one example alone, a layer keeps what belongs into the cache"
+                raise RuntimeError(f"{title}: backward fails ({error}); {hint}") from error
         keeper, params = GradientKeeper(), {name: arguments[name] for name in model.params}
-        x, y = arguments["x"], arguments["y"]
         with Workers(model.threads) as workers:
             train_step(plan_of(arguments), keeper, params, x, y, np.arange(len(x)), workers)
         return {"x": dx, **keeper.grads}
 
     weights = {name: p.copy() for name, p in model.params.items()}
     arguments = {"x": x.astype(np.float64), **weights, "y": y.copy()}
-    title, measured = f"Sequential {model.name!r} on {model.kernels}", ["x", *model.params]
+    measured = ["x", *model.params]
     steps = make_plan(layers, model.dtype, model.loss).steps
     takes_complex = not any(isinstance(step, ConvReLUMaxPool) for step in steps)
-    subject = Subject(title, arguments, measured, ["x", "y"], forward, backward, takes_complex)
+    subject = Subject(title, arguments, measured, ["x", "y"], forward, backward, takes_complex, True)
     return check(subject, method, **options)
 
 
@@ -200,7 +219,7 @@ def check(
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
     check_count("entries", entries)
-    if tolerance is not None and not 0 < tolerance < math.inf:
+    if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < math.inf):
         raise ValueError(f"tolerance must be a positive number, got {tolerance!r}")
     for name in subject.measured:
         check_argument(subject.title, name, subject.arguments[name])
@@ -210,20 +229,27 @@ def check(
     by_difference = method == "adjoint" and not subject.takes_complex
     h, usual = ADJOINT_BY_DIFFERENCE if by_difference else METHODS[method]
 
-    rng = np.random.default_rng(seed)
+    subject.is_straight = method == "exact"
+    rng = np.random.default_rng([seed, 1])  # of its own: x may well be what default_rng(seed) has given
     grads, problems = broken_promises(subject, rng)
     result = Result(subject.title, method, h, usual if tolerance is None else tolerance, problems=problems)
     for name, gradient in grads.items():
-        row, array = Row(name, gradient.shape), subject.arguments[name]
-        natural = rms(subject.dy) * rms(subject.y) / (rms(array) or 1)
-        typical = max(rms(gradient[np.isfinite(gradient)]), SMALL * min(1, natural), np.finfo(np.float64).tiny)
-        for where, u in directions(array.shape, method, entries, rng):
+        row = Row(name, gradient.shape)
+        typical = typical_slope(name, gradient, subject)
+        for where, u in directions(gradient.shape, method, entries, rng):
             # A direction meets the whole array: its slope is typically sqrt(size) times that of one entry.
-            size = typical if where is not None else typical * math.sqrt(array.size)
+            size = typical if where is not None else typical * math.sqrt(gradient.size)
             compare(row, where, u, gradient, size, subject, result)
+        if h == COMPLEX_STEP and not is_analytic(name, h, typical * math.sqrt(gradient.size), subject):
+            hint = "a complex step does not see through abs, var, norm or conj; use method='central'"
+            result.problems.append(f"forward is no analytic function of {name}: {hint}")
         if row.measured == 0:
             hint = "space the values of x further apart and keep them off zero, or use method='complex'"
+            hint += "" if subject.takes_complex else " and kernels='jit'"
             result.problems.append(f"{name} stands at kinks only, where nothing can be measured; {hint}")
+        elif row.unproved:
+            hint = "raise entries, or use method='complex'"
+            result.problems.append(f"{name} is checked at {entries} places only; all at once they meet kinks; {hint}")
         result.rows.append(row)
     return result
 
@@ -244,11 +270,6 @@ def check_argument(title: str, name: str, array: Any) -> None:
         raise ValueError(f"{title}: {name} holds {what}; there is no gradient to check")
 
 
-def rms(array: Any) -> float:
-    """Return the root mean square, the typical size of a number in the array."""
-    return float(np.sqrt(np.mean(np.square(array)))) if np.size(array) else 0.0
-
-
 def directions(shape: tuple[int, ...], method: str, entries: int, rng: np.random.Generator) -> Iterator[tuple]:
     """Yield (where, u): one entry at a time, of many entries a sample; then, or for "adjoint", all at once."""
     size = math.prod(shape)
@@ -267,18 +288,23 @@ def compare(
 ) -> None:
     """Compare the analytic slope along u with the measured one, and note it in `row`."""
     analytic = float((gradient * u).sum() if where is None else gradient[where])
-    complex_step = result.h == METHODS["complex"][0]
-    numeric = (subject.complex_slope if complex_step else subject.central_slope)(row.argument, u, result.h)
+    if result.h == COMPLEX_STEP:
+        h = result.h
+        numeric = subject.complex_slope(row.argument, u, h)
+    else:
+        h = result.h * (max(1, rms(subject.arguments[row.argument])) if result.method == "central" else 1)
+        numeric = subject.central_slope(row.argument, u, h)
     scale = max(abs(analytic), abs(numeric), typical)
-    error = abs(analytic - numeric) / scale if math.isfinite(analytic) else math.inf
+    error = abs(analytic - numeric) / scale if math.isfinite(analytic) and math.isfinite(numeric) else math.inf
     row.checked += 1
     if error > result.tolerance:
         # Where the complex step stands there is no kink; and nothing excuses infinity.
-        if not complex_step and math.isfinite(error):
-            excuse = kink(analytic, scale, row.argument, u, subject, result)
+        if h != COMPLEX_STEP and math.isfinite(error):
+            excuse = kink(analytic, numeric, scale, row.argument, u, h, result.tolerance, subject)
             if excuse:
                 row.kinks += 1
                 row.measured += excuse == "near"
+                row.unproved |= where is None and excuse == "here"
                 return
         row.wrong.append(where)
     row.measured += 1

@@ -27,6 +27,7 @@ class Row:
     wrong: list[tuple[int, ...] | None] = field(default_factory=list)
     kinks: int = 0
     measured: int = 0  # of those checked: all but what stands at a corner itself
+    unproved: bool = False  # whether the direction that stands for all that are not in the sample met a corner
 
     @property
     def verdict(self) -> str:

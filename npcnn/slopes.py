@@ -1,16 +1,17 @@
 """How steep is it? What gradient checks measure: the slope of L = sum of dy * y along a direction, and its corners."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from npcnn.gradient_report import Result
-
 Arrays = dict[str, np.ndarray]
 EPSILON = float(np.finfo(np.float64).eps)
-FINEST = 1e-10  # steps become smaller until rounding takes more of the slope than this, or than the tolerance
+FINEST = 1e-10  # what a smaller step confirms, it confirms to this share of the slope, or to the tolerance
+SMALL = 1e-3  # gradients below this are compared as if they were this
+ROUGHLY = 1e-4
 
 
 @dataclass
@@ -18,7 +19,8 @@ class Subject:
     """What is checked: y = forward(arguments), its backward pass, and the gradients that this promises.
 
     `arguments` are all arrays that forward reads, `measured` those whose gradients are checked, `batches` those with a
-    row for each example. `backward(dy, cache)` returns the gradient of everything measured.
+    row for each example. `backward(dy, cache)` returns the gradient of everything measured. `is_composed` says that
+    forward is one function behind another, `is_straight` that it is to be made of straight lines.
     """
 
     title: str
@@ -28,6 +30,8 @@ class Subject:
     forward: Callable[[Arrays], tuple[Any, Any]]
     backward: Callable[[Any, Any], Arrays]
     takes_complex: bool = True
+    is_composed: bool = False
+    is_straight: bool = False
     y: Any = None
     dy: Any = None
 
@@ -41,39 +45,86 @@ class Subject:
 
     def complex_slope(self, name: str, u: np.ndarray, h: float) -> float:
         """Return Im L(x + i h u) / h."""
-        y = self.moved(name, 1j * h * u)
-        if not np.iscomplexobj(y):
+        try:
+            y = self.moved(name, 1j * h * u)
+        except TypeError as error:
+            message = f"{self.title}: forward takes no complex numbers ({error}); use method='central'"
+            raise TypeError(message) from error
+        if not np.iscomplexobj(y) and not np.array_equal(self.moved(name, u), self.y):
             raise TypeError(f"{self.title}: forward drops the imaginary part of {name}; use method='central'")
         return float(np.sum(self.dy * y.imag)) / h
 
+    def rounding(self, changed: Any, h: float) -> float:
+        """Return about how much rounding makes of a slope that is measured over h, if these outputs change."""
+        return 4 * EPSILON * float(np.sum(np.abs(self.dy * self.y) * changed)) / h
 
-def kink(analytic: float, scale: float, name: str, u: np.ndarray, subject: Subject, result: Result) -> str:
-    """Say what excuses a slope that a step of `result.h` does not confirm: "near", "here", or "" for nothing.
+
+def kink(
+    analytic: float,
+    numeric: float,
+    scale: float,
+    name: str,
+    u: np.ndarray,
+    first: float,
+    tolerance: float,
+    subject: Subject,
+) -> str:
+    """Say what excuses an analytic slope that a step of `first` has not confirmed: "near", "here", or "" for nothing.
 
     "near": smaller steps, which do not reach so far, confirm it. "here": x stands at a corner of some outputs, and what
-    lies between the slopes on both sides can be right.
+    lies between the slopes on both sides can be right. (In a composition anything can be: the function behind may add
+    up one side of one corner and the other side of another.)
 
     A corner is where the right and the left slope of an output differ, and one of them is the same over a step ten
     times as wide. On a smooth curve both change with the step, by more than they differ.
     """
-    tolerance = max(result.tolerance, FINEST) * scale
+    finest = max(tolerance, FINEST) * scale
     wide: tuple[Any, Any] | None = None
     found = ""
-    for h in result.h / 10.0 ** np.arange(6):
+    for h in first / 10.0 ** np.arange(6):
         above, below = subject.moved(name, h * u), subject.moved(name, -h * u)
         right, left = (above - subject.y) / h, (subject.y - below) / h
-        changed = np.abs(subject.y) * ((above != subject.y) | (below != subject.y))
-        rounding = 4 * EPSILON * float(np.sum(np.abs(subject.dy) * changed)) / h
-        if rounding > tolerance:
+        rounding = subject.rounding((above != subject.y) | (below != subject.y), h)
+        if not rounding <= abs(analytic - numeric) / 4:  # it tells no more than the first step did; or there is NaN
             break
         if wide is not None:
             slope = float(np.sum(subject.dy * (right + left))) / 2
-            error = abs(analytic - slope) - result.tolerance * scale - rounding
-            if error <= 0:
-                return "near"
+            error = abs(analytic - slope) - tolerance * scale - rounding
             bend = np.abs(right - left)
+            is_curve = subject.is_straight and float(np.sum(np.abs(subject.dy) * bend)) > 10 * rounding
+            if error <= 0 and rounding <= finest and not is_curve:
+                return "near"
             corner = np.minimum(np.abs(right - wide[0]), np.abs(left - wide[1])) < bend / 5
-            if error <= float(np.sum(np.abs(subject.dy) * bend * corner)) / 2:
+            between = float(np.sum(np.abs(subject.dy) * bend * corner)) / 2
+            if between > 10 * rounding and (error <= between or subject.is_composed):
                 found = "here"
         wide = right, left
     return found
+
+
+def typical_slope(name: str, gradient: np.ndarray, subject: Subject) -> float:
+    """Return the size of slope that errors are compared with at least: the array's root mean square, or near 1e-3."""
+    floor = SMALL
+    if subject.y.ndim:  # of a small y, less. (A loss may be small because large numbers cancel.)
+        natural = rms(subject.dy) * rms(subject.y) / min(rms(subject.arguments[name]) or 1, 1)
+        floor *= min(natural or 1, 1)
+    return max(rms(gradient[np.isfinite(gradient)]), floor)
+
+
+def is_analytic(name: str, step: float, typical: float, subject: Subject) -> bool:
+    """Whether this complex step finds the slope that a difference finds, roughly, where an argument is scaled.
+
+    Scaled, because that changes no winner of a pool and no side of a ReLU for a model without biases.
+    """
+    u = subject.arguments[name]
+    found, difference = subject.complex_slope(name, u, step), subject.central_slope(name, u, h := 1e-5)
+    if not (math.isfinite(found) and math.isfinite(difference)):
+        return True  # nobody can say; the check itself will not pass
+    error = abs(found - difference) - 10 * subject.rounding(True, h)
+    scale = max(abs(found), abs(difference), typical)
+    return error <= ROUGHLY * scale or kink(found, difference, scale, name, u, h, ROUGHLY, subject) != ""
+
+
+def rms(array: Any) -> float:
+    """Return the root mean square, the typical size of a number in the array."""
+    return float(np.sqrt(np.mean(np.square(array)))) if np.size(array) else 0.0

@@ -46,7 +46,7 @@ def train_step(
 
     totals = np.zeros(1 + len(plan.metrics))
     grads: dict[str, np.ndarray] = {}
-    for shard_totals, shard_grads in workers.map(shard_pass, cut(batch, min(SHARD, -(-len(batch) // 2)))):
+    for shard_totals, shard_grads in workers.map(shard_pass, shards_of(batch)):
         totals = totals + shard_totals
         for key, g in shard_grads.items():
             if key in grads:
@@ -55,6 +55,11 @@ def train_step(
                 grads[key] = g
     optimizer.update(params, {key: grads[key] for key in params})
     return totals
+
+
+def shards_of(batch: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut a batch into shards."""
+    return cut(batch, min(SHARD, -(-len(batch) // 2)))
 
 
 @dataclass

@@ -5,6 +5,7 @@ import pytest
 from cases import normal, small_batch, small_model, spaced
 
 from npcnn import Sequential, layers, losses
+from npcnn.datasets import mnist
 from npcnn.gradient_check import METHODS, GradientError, check_layer, check_loss, check_model
 from npcnn.layers.layer import Layer
 
@@ -58,7 +59,7 @@ def test_a_layer_that_is_built_is_checked_with_the_parameters_it_has():
     layer.build((4,))
     layer.params["a"][...] = [0.5, -3, 7, 11]
     row = check_layer(layer, normal((1, 4)), "complex").rows[0]
-    dy = np.random.default_rng(0).standard_normal((1, 4))
+    dy = np.random.default_rng([0, 1]).standard_normal((1, 4))
     assert row.checked == 4 and row.analytic in dy * layer.params["a"]
 
 
@@ -164,9 +165,93 @@ def test_of_a_small_output_a_gradient_of_zeros_is_wrong_too(method):
         assert check_layer(Faint(), normal((3, 4)), method).passed == (Faint.factor > 0)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_dy_is_not_what_anybody_would_draw_for_x(method):
+    """With dy equal to x, dw = x^T dy would be symmetric, and its transpose right."""
+
+    class Transposed(layers.Dense):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return dx, {**grads, "kernel": grads["kernel"].T}
+
+    assert not check_layer(Transposed(4), np.random.default_rng(0).standard_normal((3, 4)), method).passed
+
+
+def test_where_a_step_leads_to_nan_nothing_is_confirmed():
+    class WrongLog(Layer):
+        def forward(self, x, training=False):
+            return np.log(x), x
+
+        def backward(self, dy, x):
+            return 17 * dy, {}
+
+    with np.errstate(invalid="ignore"):
+        row = check_layer(WrongLog(), np.array([[1e-6, 3e-6]])).rows[0]
+    assert len(row.wrong) == 2 and row.error == np.inf
+
+
+@pytest.mark.parametrize("method", ["complex", "adjoint"])
+@pytest.mark.parametrize("norm", [lambda x: np.abs(x).sum(axis=1), lambda x: np.linalg.norm(x, axis=1), np.std])
+def test_a_complex_step_that_does_not_see_everything_is_found_out(norm, method):
+    """np.abs and its like are real: their derivative is lost, and a backward pass that forgets it would pass."""
+
+    class Forgets(Layer):
+        def forward(self, x, training=False):
+            size = np.reshape(norm(x), (-1, 1))
+            return x / size, size
+
+        def backward(self, dy, size):
+            return dy / size, {}
+
+    result = check_layer(Forgets(), normal((3, 4)), method)
+    assert not any(row.wrong for row in result.rows)
+    with pytest.raises(GradientError, match="forward is no analytic function of x"):
+        result.raise_on_failure()
+    assert not check_layer(Forgets(), normal((3, 4)), "central").passed
+
+
+def test_a_parameter_that_y_ignores_may_have_a_gradient_of_zeros():
+    class Idle(Scale):
+        def build(self, input_shape, rng=None):
+            super().build(input_shape, rng)
+            self.params["idle"] = np.ones(2)
+
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return dx, {**grads, "idle": np.zeros(2)}
+
+    for method in METHODS:
+        check_layer(Idle(), normal((3, 4)), method).raise_on_failure()
+
+
+@pytest.mark.parametrize("size", [1e-6, 1, 1e3])
+def test_large_and_small_numbers_are_checked_as_well(size):
+    for layer in (layers.Dense(3), layers.ReLU(), layers.MaxPool2D(2)):
+        x = size * normal((2, 4, 4, 2) if isinstance(layer, layers.MaxPool2D) else (2, 32))
+        for method in ("central", "complex", "adjoint"):
+            check_layer(layer, x, method).raise_on_failure()
+
+
+@pytest.mark.parametrize("logit", [10, 15, 18, 20, 30, 100])
+def test_a_small_loss_is_no_reason_to_fail(logit):
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    for method in ("central", "complex", "adjoint"):
+        check_loss(loss, [0], np.array([[logit, 0.0, 1.0]]), method).raise_on_failure()
+
+
 def test_what_cancels_is_measured_by_its_neighbours_and_rounding_is_no_error():
     """Softmax far from the middle: slopes of 1e-17, which are the rounding of y = 1, beside others."""
-    check_layer(layers.Softmax(), np.array([[0, 40.0, 3], [700, 0, 1]]), "complex").raise_on_failure()
+    for seed in range(10):
+        check_layer(layers.Softmax(), np.array([[0, 40.0, 3], [700, 0, 1]]), "complex", seed=seed).raise_on_failure()
+
+
+def test_if_the_rest_of_a_large_array_stands_at_a_corner_a_right_sample_is_not_enough():
+    x = spaced((6, 10))
+    x[3] = 0
+    for method in ("central", "exact"):
+        with pytest.raises(GradientError, match="x is checked at 5 places only"):
+            check_layer(layers.ReLU(), x, method, entries=5).raise_on_failure()
+    check_layer(layers.ReLU(), x, "complex", entries=5).raise_on_failure()
 
 
 def test_of_a_large_array_a_wrong_row_that_the_sample_may_miss_fails_all_the_same():
@@ -203,7 +288,7 @@ def test_a_step_that_changes_the_winner_of_a_pool_is_called_a_kink_not_an_error(
 @pytest.mark.parametrize("distance", [0.3, 1e-3, 9e-5, 3e-6, 2e-7, 1e-8, 1e-12, 0.0])
 def test_a_kink_is_found_however_near_it_is(distance, method):
     for x in (distance, -distance):
-        result = check_layer(layers.ReLU(), np.array([[x, 20.0]]), method)
+        result = check_layer(layers.ReLU(), np.array([[x, 1.4]]), method)
         result.raise_on_failure()
         assert result.rows[0].kinks == (distance < result.h)
         assert result.rows[0].measured == (2 if distance > result.h / 1e5 else 1)  # nearer, the smallest step meets it
@@ -251,7 +336,18 @@ def test_rounding_is_no_kink():
     for FarOff.factor in (1, 1 + 1e-6, 0):
         result = check_layer(FarOff(), normal((3, 4)))
         assert result.passed == (FarOff.factor == 1)
-        assert (len(result.rows[0].wrong) > 9) == (FarOff.factor != 1)  # of 12, some of them small
+        assert (len(result.rows[0].wrong) > 6) == (FarOff.factor != 1)  # of 12, some of them small
+
+
+@pytest.mark.parametrize(("method", "error"), [("exact", 1e-11), ("exact", 1e-10), ("central", 3e-7)])
+def test_a_small_error_is_no_kink(method, error):
+    class SlightlyWrong(layers.Dense):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return dx * (1 + error), grads
+
+    result = check_layer(SlightlyWrong(3), normal((6, 4)), method)
+    assert len(result.rows[0].wrong) > 12  # of 24; the others' are small beside the typical one
 
 
 def test_a_curve_is_no_kink():
@@ -294,7 +390,17 @@ def test_beyond_a_corner_a_gradient_is_not_excused():
 
 
 def test_exact_fails_what_is_not_linear():
-    assert not check_layer(layers.Softmax(), normal((2, 3)), "exact").passed
+    class Softplus(Layer):
+        def forward(self, x, training=False):
+            return np.log(1 + np.exp(x)), x
+
+        def backward(self, dy, x):
+            return dy / (1 + np.exp(-x)), {}
+
+    for layer in (layers.Softmax(), Softplus()):
+        assert check_layer(layer, normal((2, 12))).passed
+        row = check_layer(layer, normal((2, 12)), "exact").rows[0]
+        assert len(row.wrong) > 20
 
 
 def test_exact_steps_back_from_the_kinks_of_a_piecewise_linear_layer():
@@ -449,8 +555,17 @@ class RemembersInItsCache(Scale):
     def backward(self, dy, cache):
         cache, remembered = cache
         if not remembered:
-            remembered["result"] = super().backward(dy, cache)
-        return remembered["result"]
+            remembered["dx"], remembered["grads"] = super().backward(dy, cache)
+        return remembered["dx"], dict(remembered["grads"])
+
+
+class ReusesItsDictionary(Scale):
+    grads = {}
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        self.grads.update(grads)
+        return dx, self.grads
 
 
 class KeepsItsWeightsElsewhere(Scale):
@@ -552,6 +667,7 @@ class NoDx(Scale):
         (AddsUp, "the gradient of a differs when backward runs a second time"),
         (ReusesItsBuffer, "the gradient of a is not a fresh array"),
         (ReusesItsOutput, "the output is not a fresh array"),
+        (ReusesItsDictionary, "grads is the same dictionary as before"),
         (ReusesItsDx, "the gradient of x is not a fresh array"),
         (Dice, "two results for the same input"),
         (ForgetsAParameter, "the gradient of a is missing"),
@@ -669,8 +785,12 @@ def test_methods_that_do_not_return_what_a_layers_methods_return_are_told_so():
         check_layer(NoDictionary(), normal((3, 4)))
     with np.errstate(divide="ignore"), pytest.raises(ValueError, match="Endless: forward returns NaN or infinity"):
         check_layer(Endless(), normal((3, 4)))
-    with pytest.raises(TypeError, match=r"takes a layer, Scale\(...\), got the class Scale"):
+    with pytest.raises(TypeError, match=r"takes a layer, an object with .*, got <class '.*Scale'>"):
         check_layer(Scale, normal((3, 4)))
+    with pytest.raises(ValueError, match="x must be a batch of inputs"):
+        check_layer(Scale(), np.float64(1))
+    with pytest.raises(TypeError, match="takes a layer, .* got 'relu'"):
+        check_layer("relu", normal((3, 4)))
 
 
 def test_a_parameter_cannot_be_called_as_the_input_is():
@@ -715,8 +835,14 @@ def test_a_layer_that_drops_the_imaginary_part_is_told_so():
             y, cache = super().forward(x)
             return y.real, cache
 
+    class TakesNone(Scale):
+        def forward(self, x, training=False):
+            return np.logaddexp(x, 0), (x, self.params["a"])
+
     with pytest.raises(TypeError, match="Drops: forward drops the imaginary part of x; use method='central'"):
         check_layer(Drops(), normal((3, 4)), "complex")
+    with pytest.raises(TypeError, match="TakesNone: forward takes no complex numbers .* use method='central'"):
+        check_layer(TakesNone(), normal((3, 4)), "complex")
 
 
 def test_a_model_must_be_built_and_compiled():
@@ -759,7 +885,8 @@ def test_what_a_layer_of_a_model_changes_is_found_out_and_the_users_arrays_are_n
     x, weights = normal((3, 4)), model.get_weights()
     before = x.copy()
     result = check_model(model, x, [0, 1, 2], "central")
-    assert f"forward or backward changed its input {what}" in result.problems
+    if what != "x":  # of that, a training step gives the layers copies
+        assert f"forward or backward changed its input {what}" in result.problems
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(model.get_weights()[0], weights[0])
 
@@ -767,8 +894,8 @@ def test_what_a_layer_of_a_model_changes_is_found_out_and_the_users_arrays_are_n
 def test_state_on_a_layer_is_found_out_in_a_model():
     model = Sequential([layers.Input((3, 4)), KeepsTheShape(), layers.Dense(3, activation="softmax")], dtype="float64")
     model.compile(loss="sparse_categorical_crossentropy")
-    result = check_model(model, normal((3, 3, 4)), [0, 1, 2])
-    assert any("after another forward pass" in problem for problem in result.problems)
+    with pytest.raises(RuntimeError, match="a layer keeps what belongs into the cache"):
+        check_model(model, normal((3, 3, 4)), [0, 1, 2])
 
 
 def test_a_model_is_checked_in_training_and_by_its_input_too():
@@ -788,6 +915,37 @@ def test_a_model_is_checked_in_training_and_by_its_input_too():
         x, *others = check_model(model, normal((3, 4)), [0, 1, 2], "complex").rows
         assert x.verdict == ("ok" if isinstance(layer, OnlyInTraining) else "FAIL in 12")
         assert all(row.verdict == "ok" for row in others)
+
+
+@pytest.mark.parametrize("rung", ["jit", "fused"])
+def test_on_real_digits_full_of_corners_a_right_model_has_no_wrong_gradient(rung):
+    """Their black background puts whole images at ReLU's corner and into ties; the complex step alone can see there."""
+    (x, y), _ = mnist.load_data("sample")
+    stack = [layers.Input((28, 28, 1)), layers.Conv2D(3, 3, activation="relu"), layers.MaxPool2D(2)]
+    stack += [layers.Flatten(), layers.Dense(10, activation="softmax")]
+    model = Sequential(stack, kernels=rung, dtype="float64")
+    model.compile(loss="sparse_categorical_crossentropy")
+    x, y = x[:5, ..., None] / 255, y[:5]
+    result = check_model(model, x, y)
+    assert not any(row.wrong for row in result.rows)
+    assert result.passed == (rung == "jit")
+    assert rung == "jit" or "use method='complex' and kernels='jit'" in str(result)
+    for row in check_model(model, x, y, "central", entries=20).rows:
+        assert not row.wrong
+
+
+def test_a_layer_that_looks_at_the_whole_batch_sees_a_shard_in_a_model_and_is_checked_so():
+    class Centred(Scale):
+        def forward(self, x, training=False):
+            return super().forward(x - x.mean(axis=0))
+
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return dx - dx.mean(axis=0), grads
+
+    model = Sequential([layers.Input((4,)), Centred(), layers.Dense(3, activation="softmax")], dtype="float64")
+    model.compile(loss="sparse_categorical_crossentropy")
+    check_model(model, normal((5, 4)), [0, 1, 2, 0, 1], "complex").raise_on_failure()
 
 
 def test_training_is_passed_on():
@@ -848,6 +1006,11 @@ def test_a_loss_of_your_own_may_return_a_number_of_any_kind(method):
 
     for loss in (SquaredDistance(), Number()):
         check_loss(loss, normal((2, 3)), normal((2, 3), 2), method).raise_on_failure()
+
+
+def test_labels_may_be_a_single_number_or_row():
+    for y_true in (np.array(0.5), normal((1, 3))):
+        check_loss(SquaredDistance(), y_true, normal((4, 3), 2)).raise_on_failure()
 
 
 def test_a_loss_that_changes_the_labels_is_found_out_and_they_are_not_changed():
