@@ -17,8 +17,8 @@ Four ways to measure the slope of L along a direction u (one entry of an argumen
               numbers of about 1: those of a thousand round too much.
     complex   Im L(x + i h u) / h, h = 1e-30. For smooth L, L(x + i h u) = L(x) + i h L'(x) u - ...: the slope stands
               alone in the imaginary part. Nothing is subtracted, so nothing is lost: sixteen digits. The forward pass
-              must take complex numbers, as all but the three layers fused into one do, and be analytic: no abs,
-              var or norm of a complex number, which are real; and branches on real parts only
+              must take complex numbers (the one that fuses three layers does not) and be analytic: no abs, var or
+              norm, which are real, and branches on real parts only
               (Squire and Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
     adjoint   one random direction u an argument: <J u, dy> = <u, J^T dy>, J u as above, J^T dy from backward. One or
               two forward passes however large the array is: a whole model takes a second. But it cannot say where.
