@@ -79,6 +79,22 @@ def broken_promises(subject: Subject, rng: np.random.Generator) -> tuple[Arrays,
     return grads, list(dict.fromkeys(problems))
 
 
+def check_argument(title: str, name: str, array: Any) -> None:
+    """Raise a ValueError if no gradient by this array can be checked."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{title}: {name} must be a NumPy array, got {type(array).__name__}")
+    if array.dtype in (np.float32, np.float16):
+        raise ValueError(
+            f"{title}: {name} is {array.dtype}; gradients are checked in float64, because {array.dtype} "
+            'cannot tell a wrong gradient from rounding. Use dtype="float64" for layer, model and data'
+        )
+    if array.dtype != np.float64:
+        raise ValueError(f"{title}: {name} is {array.dtype}; gradients are checked in float64")
+    if array.size == 0 or not np.isfinite(array).all():
+        what = "NaN or infinity" if array.size else f"nothing, shape {array.shape}"
+        raise ValueError(f"{title}: {name} holds {what}; there is no gradient to check")
+
+
 def copies(arrays: Arrays) -> Arrays:
     """Return copies of the gradients that are there."""
     return {name: np.array(g) for name, g in arrays.items() if g is not None}

@@ -34,25 +34,28 @@ one: the real part stands still.) Where every entry stands at a corner nothing c
 
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from npcnn.checks import check_count
-from npcnn.contract_check import broken_promises
+from npcnn.contract_check import broken_promises, check_argument
 from npcnn.gradient_report import GradientError, Result, Row
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
-from npcnn.slopes import Arrays, Subject, is_analytic, kink, rms, typical_slope
+from npcnn.slopes import COMPLEX_STEP, Arrays, Subject, compare, directions, is_analytic, typical_slope
 from npcnn.training import Plan, Workers, make_plan, shards_of, train_step
 
 __all__ = ["GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 
 # (h, tolerance) of each method. A right gradient is far below the tolerance, a wrong one far above it.
-METHODS = {"central": (1e-5, 1e-7), "exact": (1.0, 1e-12), "complex": (1e-30, 1e-12), "adjoint": (1e-30, 1e-12)}
+METHODS = {
+    "central": (1e-5, 1e-7),
+    "exact": (1.0, 1e-12),
+    "complex": (COMPLEX_STEP, 1e-12),
+    "adjoint": (COMPLEX_STEP, 1e-12),
+}
 ADJOINT_BY_DIFFERENCE = (1e-6, 1e-7)  # where the forward pass takes real numbers only
-COMPLEX_STEP = METHODS["complex"][0]
 
 
 def check_layer(
@@ -240,7 +243,7 @@ def check(
             # A direction meets the whole array: its slope is typically sqrt(size) times that of one entry.
             size = typical if where is not None else typical * math.sqrt(gradient.size)
             compare(row, where, u, gradient, size, subject, result)
-        if h == COMPLEX_STEP and not is_analytic(name, h, typical * math.sqrt(gradient.size), subject):
+        if h == COMPLEX_STEP and not is_analytic(name, typical * math.sqrt(gradient.size), subject):
             hint = "a complex step does not see through abs, var, norm or conj; use method='central'"
             result.problems.append(f"forward is no analytic function of {name}: {hint}")
         if row.measured == 0:
@@ -252,61 +255,3 @@ def check(
             result.problems.append(f"{name} is checked at {entries} places only; all at once they meet kinks; {hint}")
         result.rows.append(row)
     return result
-
-
-def check_argument(title: str, name: str, array: Any) -> None:
-    """Raise a ValueError if no gradient by this array can be checked."""
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{title}: {name} must be a NumPy array, got {type(array).__name__}")
-    if array.dtype in (np.float32, np.float16):
-        raise ValueError(
-            f"{title}: {name} is {array.dtype}; gradients are checked in float64, because {array.dtype} "
-            'cannot tell a wrong gradient from rounding. Use dtype="float64" for layer, model and data'
-        )
-    if array.dtype != np.float64:
-        raise ValueError(f"{title}: {name} is {array.dtype}; gradients are checked in float64")
-    if array.size == 0 or not np.isfinite(array).all():
-        what = "NaN or infinity" if array.size else f"nothing, shape {array.shape}"
-        raise ValueError(f"{title}: {name} holds {what}; there is no gradient to check")
-
-
-def directions(shape: tuple[int, ...], method: str, entries: int, rng: np.random.Generator) -> Iterator[tuple]:
-    """Yield (where, u): one entry at a time, of many entries a sample; then, or for "adjoint", all at once."""
-    size = math.prod(shape)
-    if method != "adjoint":
-        for number in range(size) if size <= entries else np.sort(rng.choice(size, entries, replace=False)):
-            where = tuple(int(i) for i in np.unravel_index(number, shape))
-            u = np.zeros(shape)
-            u[where] = 1
-            yield where, u
-    if method == "adjoint" or size > entries:
-        yield None, rng.standard_normal(shape)
-
-
-def compare(
-    row: Row, where: Any, u: np.ndarray, gradient: np.ndarray, typical: float, subject: Subject, result: Result
-) -> None:
-    """Compare the analytic slope along u with the measured one, and note it in `row`."""
-    analytic = float((gradient * u).sum() if where is None else gradient[where])
-    if result.h == COMPLEX_STEP:
-        h = result.h
-        numeric = subject.complex_slope(row.argument, u, h)
-    else:
-        h = result.h * (max(1, rms(subject.arguments[row.argument])) if result.method == "central" else 1)
-        numeric = subject.central_slope(row.argument, u, h)
-    scale = max(abs(analytic), abs(numeric), typical)
-    error = abs(analytic - numeric) / scale if math.isfinite(analytic) and math.isfinite(numeric) else math.inf
-    row.checked += 1
-    if error > result.tolerance:
-        # Where the complex step stands there is no kink; and nothing excuses infinity.
-        if h != COMPLEX_STEP and math.isfinite(error):
-            excuse = kink(analytic, numeric, scale, row.argument, u, h, result.tolerance, subject)
-            if excuse:
-                row.kinks += 1
-                row.measured += excuse == "near"
-                row.unproved |= where is None and excuse == "here"
-                return
-        row.wrong.append(where)
-    row.measured += 1
-    if row.checked == row.kinks + 1 or error > row.error:
-        row.error, row.where, row.analytic, row.numeric = error, where, analytic, numeric

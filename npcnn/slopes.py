@@ -1,13 +1,16 @@
 """How steep is it? What gradient checks measure: the slope of L = sum of dy * y along a direction, and its corners."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from npcnn.gradient_report import Result, Row
+
 Arrays = dict[str, np.ndarray]
+COMPLEX_STEP = 1e-30
 EPSILON = float(np.finfo(np.float64).eps)
 FINEST = 1e-10  # what a smaller step confirms, it confirms to this share of the slope, or to the tolerance
 SMALL = 1e-3  # gradients below this are compared as if they were this
@@ -57,6 +60,48 @@ class Subject:
     def rounding(self, changed: Any, h: float) -> float:
         """Return about how much rounding makes of a slope that is measured over h, if these outputs change."""
         return 4 * EPSILON * float(np.sum(np.abs(self.dy * self.y) * changed)) / h
+
+
+def directions(shape: tuple[int, ...], method: str, entries: int, rng: np.random.Generator) -> Iterator[tuple]:
+    """Yield (where, u): one entry at a time, of many entries a sample; then, or for "adjoint", all at once."""
+    size = math.prod(shape)
+    if method != "adjoint":
+        for number in range(size) if size <= entries else np.sort(rng.choice(size, entries, replace=False)):
+            where = tuple(int(i) for i in np.unravel_index(number, shape))
+            u = np.zeros(shape)
+            u[where] = 1
+            yield where, u
+    if method == "adjoint" or size > entries:
+        yield None, rng.standard_normal(shape)
+
+
+def compare(
+    row: Row, where: Any, u: np.ndarray, gradient: np.ndarray, typical: float, subject: Subject, result: Result
+) -> None:
+    """Compare the analytic slope along u with the measured one, and note it in `row`."""
+    analytic = float((gradient * u).sum() if where is None else gradient[where])
+    if result.h == COMPLEX_STEP:
+        h = result.h
+        numeric = subject.complex_slope(row.argument, u, h)
+    else:
+        h = result.h * (max(1, rms(subject.arguments[row.argument])) if result.method == "central" else 1)
+        numeric = subject.central_slope(row.argument, u, h)
+    scale = max(abs(analytic), abs(numeric), typical)
+    error = abs(analytic - numeric) / scale if math.isfinite(analytic) and math.isfinite(numeric) else math.inf
+    row.checked += 1
+    if error > result.tolerance:
+        # Where the complex step stands there is no kink; and nothing excuses infinity.
+        if h != COMPLEX_STEP and math.isfinite(error):
+            excuse = kink(analytic, numeric, scale, row.argument, u, h, result.tolerance, subject)
+            if excuse:
+                row.kinks += 1
+                row.measured += excuse == "near"
+                row.unproved |= where is None and excuse == "here"
+                return
+        row.wrong.append(where)
+    row.measured += 1
+    if row.checked == row.kinks + 1 or error > row.error:
+        row.error, row.where, row.analytic, row.numeric = error, where, analytic, numeric
 
 
 def kink(
@@ -111,13 +156,13 @@ def typical_slope(name: str, gradient: np.ndarray, subject: Subject) -> float:
     return max(rms(gradient[np.isfinite(gradient)]), floor)
 
 
-def is_analytic(name: str, step: float, typical: float, subject: Subject) -> bool:
-    """Whether this complex step finds the slope that a difference finds, roughly, where an argument is scaled.
+def is_analytic(name: str, typical: float, subject: Subject) -> bool:
+    """Whether the complex step finds the slope that a difference finds, roughly, where an argument is scaled.
 
     Scaled, because that changes no winner of a pool and no side of a ReLU for a model without biases.
     """
     u = subject.arguments[name]
-    found, difference = subject.complex_slope(name, u, step), subject.central_slope(name, u, h := 1e-5)
+    found, difference = subject.complex_slope(name, u, COMPLEX_STEP), subject.central_slope(name, u, h := 1e-5)
     if not (math.isfinite(found) and math.isfinite(difference)):
         return True  # nobody can say; the check itself will not pass
     error = abs(found - difference) - 10 * subject.rounding(True, h)
