@@ -81,7 +81,7 @@ class Plan:
                 caches.append(cache)
         return x, caches
 
-    def backward(self, dy: np.ndarray | None, caches: list[Any]) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Return dL/dx, if the first step needs it, and every parameter's gradient under the key "layer/parameter"."""
         dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):

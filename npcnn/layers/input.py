@@ -17,7 +17,7 @@ class Input(Layer):
         name, dtype, kernels: see `Layer`.
 
     Raises:
-        ValueError: shape is not a sequence of positive sizes.
+        ValueError: shape is not a sequence of positive sizes; build: the data has another shape.
     """
 
     def __init__(
