@@ -1,47 +1,13 @@
-"""What a model asks of the data it is given, before it does anything with it."""
+"""Checks of arguments and data: each returns what it was given, in one form, or says what is wrong and what would do.
+
+`name` is what the caller calls the value, with the layer in front where there is one: "Conv2D 'c': filters".
+"""
 
 from typing import Any
 
 import numpy as np
 
-
-def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
-    """Return x as an array (N, *input_shape) of finite numbers; `name` is what the caller calls it.
-
-    Raises:
-        TypeError: x does not hold numbers.
-        ValueError: x is empty, has another shape, or holds NaN or infinity.
-    """
-    x = as_array(name, x)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be an array of numbers, got dtype {x.dtype}")
-    wanted = f"(N, {', '.join(map(str, input_shape))})"
-    if x.shape[1:] != input_shape:
-        hint = ""
-        if (*x.shape, 1)[1:] == input_shape:
-            hint = f"; {name}[..., None] adds the channel axis"
-        elif x.shape == input_shape:
-            hint = f"; {name}[None] makes a batch of one"
-        raise ValueError(f"{name} must have shape {wanted}, got {x.shape}{hint}")
-    if len(x) == 0:
-        raise ValueError(f"{name} is empty: shape {x.shape}; at least one example is needed")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"{name} must be finite numbers, got {x[where]} at index {where}")
-    return x
-
-
-def check_labels(name: str, y: Any, count: int) -> np.ndarray:
-    """Return y as an array with one label, or one row of labels, for each of `count` examples.
-
-    Raises:
-        ValueError: there are more or fewer.
-    """
-    y = as_array(name, y)
-    if y.ndim == 0 or len(y) != count:
-        got = f"{len(y)} labels" if y.ndim else repr(y.item())
-        raise ValueError(f"{name} must have one label for each of the {count} examples, got {got}")
-    return y
+# ------------------------------------------------------------------ arguments
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
@@ -55,6 +21,68 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def check_pair(name: str, value: Any) -> tuple[int, int]:
+    """Return (down, across) from a positive integer or a pair of them.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+        down, across = (check_count(name, size) for size in pair)
+    except ValueError:
+        raise ValueError(f"{name} must be a positive integer or a pair of them, got {value!r}") from None
+    return down, across
+
+
+def check_number(name: str, value: Any, low: float, high: float, wanted: str) -> float:
+    """Return value as a float from `low` to below `high`; `wanted` says so in words.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value < high:
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return value as a bool.
+
+    Raises:
+        ValueError: it is neither True nor False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_padding(name: str, value: Any) -> str:
+    """Return "valid" or "same".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(value, str) or value.lower() not in ("valid", "same"):
+        raise ValueError(f"{name} must be 'valid' or 'same', got {value!r}")
+    return value.lower()
+
+
+def check_dtype(name: str, dtype: Any) -> str:
+    """Return "float32" or "float64".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        found = np.dtype(dtype).name
+    except TypeError:
+        found = repr(dtype)
+    if found not in ("float32", "float64"):
+        raise ValueError(f"{name} must be 'float32' or 'float64', got {dtype!r}")
+    return found
+
+
 def check_seed(name: str, seed: Any) -> np.random.Generator:
     """Return the random numbers that start from `seed`.
 
@@ -64,6 +92,21 @@ def check_seed(name: str, seed: Any) -> np.random.Generator:
     if seed is not None:
         check_count(name, seed, least=0)
     return np.random.default_rng(seed)
+
+
+# ------------------------------------------------------------------ data
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """Return value as an array.
+
+    Raises:
+        ValueError: its rows differ in shape.
+    """
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must have one shape for all examples, got examples of unequal shapes") from None
 
 
 def as_examples(name: str, value: Any) -> np.ndarray:
@@ -78,13 +121,56 @@ def as_examples(name: str, value: Any) -> np.ndarray:
     return x
 
 
-def as_array(name: str, value: Any) -> np.ndarray:
-    """Return value as an array.
+def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
+    """Return x as an array (N, *input_shape) of finite numbers.
 
     Raises:
-        ValueError: its rows differ in shape.
+        TypeError: x does not hold numbers.
+        ValueError: x is empty, has another shape, or holds NaN or infinity.
     """
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must have one shape for all examples, got examples of unequal shapes") from None
+    x = as_array(name, x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of numbers, got dtype {x.dtype}")
+    if x.shape[1:] != input_shape:
+        wanted = f"(N, {', '.join(map(str, input_shape))})"
+        raise ValueError(f"{name} must have shape {wanted}, got {x.shape}{_shape_hint(name, x.shape, input_shape)}")
+    if len(x) == 0:
+        raise ValueError(f"{name} is empty: shape {x.shape}; at least one example is needed")
+    if x.dtype.kind == "f":
+        _check_finite(name, x)
+    return x
+
+
+def _shape_hint(name: str, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+    """Return what would make `shape` fit, if adding axes would."""
+    if (*shape, 1)[1:] == input_shape:
+        return f"; {name}[..., None] adds the channel axis"
+    if shape == input_shape:
+        return f"; {name}[None] makes a batch of one"
+    if (*shape, 1) == input_shape:
+        return f"; {name}[None, ..., None] makes a batch of one, with a channel axis"
+    return ""
+
+
+def _check_finite(name: str, x: np.ndarray) -> None:
+    """Look for NaN and infinity, some examples at a time: what that takes in memory does not grow with x."""
+    step = max(1, 2**20 // max(x[0].size, 1))
+    for start in range(0, len(x), step):
+        finite = np.isfinite(x[start : start + step])
+        if not finite.all():
+            first, *place = (int(i) for i in np.unravel_index(finite.argmin(), finite.shape))
+            where = (start + first, *place)
+            raise ValueError(f"{name} must be finite numbers, got {x[where]} at index {where}")
+
+
+def check_labels(name: str, y: Any, count: int) -> np.ndarray:
+    """Return y as an array with one label, or one row of labels, for each of `count` examples.
+
+    Raises:
+        ValueError: there are more or fewer.
+    """
+    y = as_array(name, y)
+    if y.ndim == 0 or len(y) != count:
+        got = f"{len(y)} labels" if y.ndim else repr(y.item())
+        raise ValueError(f"{name} must have one label for each of the {count} examples, got {got}")
+    return y

@@ -5,28 +5,32 @@ Cross-entropy is the mean over the batch of -log(the probability given to the ri
     from probabilities   p = softmax(z) is what the model returns; p is clipped to [1e-7, 1 - 1e-7] before the log
     from logits          z is what the model returns, before any softmax
 
-The second is better arithmetic. Through p the gradient is -1/p times the derivative of softmax: a quotient of numbers
-that may both have rounded to zero. From z the two cancel on paper,
+The second is better arithmetic. Through p, the chain rule multiplies dL/dp = -1/p by the derivative of softmax: a
+quotient of numbers that may both have been rounded to zero. Written with z, the p in the two cancels. For one example
+whose right class is c, with p = softmax(z),
 
-    L  = log(sum over j of exp(z[j])) - z[y]
-    dz = (softmax(z) - onehot(y)) / N
+    L     = -log(p[c]) = log(sum over j of exp(z[j])) - z[c]
+    dz[k] = dL/dz[k]   = p[k] - (1 if k = c else 0)
 
 so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does.
 
 A loss is any object with forward(y_true, y_pred) -> (value, cache) and backward(cache) -> dy_pred. The mean over the N
-examples is taken here, and nowhere else.
+examples is taken here, and nowhere else. K is the number of classes.
 """
 
 from typing import Any
 
 import numpy as np
 
+from npcnn.checks import check_flag
+from npcnn.complex_step import comparable
+
 EPSILON = 1e-7
 
 
 def log_softmax(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return log(softmax(z)) along the last axis, and softmax(z); with the maximum subtracted, nothing overflows."""
-    z = z - z.real.max(axis=-1, keepdims=True)
+    z = z - comparable(z).max(axis=-1, keepdims=True)
     exponentials = np.exp(z)
     total = exponentials.sum(axis=-1, keepdims=True)
     return z - np.log(total), exponentials / total
@@ -34,20 +38,35 @@ def log_softmax(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def clip(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return p kept within [EPSILON, 1 - EPSILON], and where it was inside: outside, the gradient is zero."""
-    low, high = p.real.dtype.type(EPSILON), p.real.dtype.type(1 - EPSILON)
-    inside = (p.real >= low) & (p.real <= high)
-    return np.where(inside, p, np.clip(p.real, low, high)), inside
+    plain = comparable(p)
+    low, high = plain.dtype.type(EPSILON), plain.dtype.type(1 - EPSILON)
+    inside = (plain >= low) & (plain <= high)
+    return np.where(inside, p, np.clip(plain, low, high)), inside
 
 
 class _Crossentropy:
-    """What the two cross-entropies share: the choice between probabilities and logits."""
+    """What the two cross-entropies share: the choice between probabilities and logits, and checks."""
 
     name: str
 
     def __init__(self, from_logits: bool = False) -> None:
-        if not isinstance(from_logits, (bool, np.bool_)):
-            raise ValueError(f"{self.name}: from_logits must be True or False, got {from_logits!r}")
-        self.from_logits = bool(from_logits)
+        self.from_logits = check_flag(f"{self.name}: from_logits", from_logits)
+
+    def forward(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
+        """Return the loss and the cache for `backward`."""
+        y_pred = np.asarray(y_pred)
+        if y_pred.size == 0 or y_pred.dtype.kind not in "fc":
+            wanted = "a float array (N, K), with N and K at least 1"
+            raise ValueError(f"{self.name}: y_pred must be {wanted}, got {y_pred.dtype} of shape {y_pred.shape}")
+        return self.compute(self.check_labels(y_true, y_pred.shape), y_pred)
+
+    def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
+        """Do as `forward` does, with labels that `check_labels` has returned: training checks them once for all steps."""
+        raise NotImplementedError
+
+    def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the labels as `compute` wants them, checked against predictions of `shape`."""
+        raise NotImplementedError
 
     def probabilities(self, cache: Any) -> np.ndarray:
         """Return the softmax of the logits, or the probabilities brought to the sum 1, that `forward` worked out."""
@@ -58,24 +77,17 @@ class _Crossentropy:
             hint = "put layers.Flatten() and a Dense layer in front of the loss"
             raise ValueError(f"{self.name}: y_pred must be (N, K), a row of K class scores each, got {shape}; {hint}")
 
-    def _check_predictions(self, y_pred: np.ndarray) -> np.ndarray:
-        y_pred = np.asarray(y_pred)
-        if y_pred.size == 0 or y_pred.dtype.kind not in "fc":
-            wanted = "a float array (N, K), with N and K at least 1"
-            raise ValueError(f"{self.name}: y_pred must be {wanted}, got {y_pred.dtype} of shape {y_pred.shape}")
-        return y_pred
-
 
 class SparseCategoricalCrossentropy(_Crossentropy):
     """Cross-entropy for labels given as class numbers.
 
     Forward, with z the logits, or z = log(clip(p)) for probabilities:
 
-        L = mean over n of  log(sum over k of exp(z[n, k])) - z[n, y[n]]
+        L = mean over n of  log(sum over k of exp(z[n, k])) - z[n, labels[n]]
 
     Backward:
 
-        dz[n, k] = (softmax(z)[n, k] - (1 if k = y[n] else 0)) / N
+        dz[n, k] = (softmax(z)[n, k] - (1 if k = labels[n] else 0)) / N
         dp = dz / p where p was not clipped, else 0
 
     Shapes: y_true (N,) or (N, 1), whole numbers from 0 to K - 1; y_pred (N, K).
@@ -89,51 +101,51 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     name = "sparse_categorical_crossentropy"
 
-    def forward(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
+    def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
         """Return the loss and the cache for `backward`."""
-        y_pred = self._check_predictions(y_pred)
-        y = self.check_labels(y_true, y_pred.shape)
         p, inside = (None, None) if self.from_logits else clip(y_pred)
         log_q, q = log_softmax(y_pred if p is None else np.log(p))
-        return -log_q[np.arange(len(y)), y].mean(), (q, y, p, inside)
+        return -log_q[np.arange(len(labels)), labels].mean(), (q, labels, p, inside)
 
     def backward(self, cache: Any) -> np.ndarray:
         """Return dL/dy_pred (N, K)."""
-        q, y, p, inside = cache
+        q, labels, p, inside = cache
         dz = q.copy()
-        dz[np.arange(len(y)), y] -= 1
-        dz /= len(y)
+        dz[np.arange(len(labels)), labels] -= 1
+        dz /= len(labels)
         return dz if p is None else np.where(inside, dz / p, 0)
 
-    def check_labels(self, y_true: np.ndarray, predictions: tuple[int, ...]) -> np.ndarray:
+    def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels as integers (N,), checked against predictions of shape (N, K)."""
-        self._check_rows(predictions)
-        y, (N, K) = np.asarray(y_true), predictions
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.shape != (N,):
-            hint = "; for one-hot labels use 'categorical_crossentropy'" if y.shape == (N, K) else ""
+        self._check_rows(shape)
+        labels, (N, K) = np.asarray(y_true), shape
+        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        if labels.shape != (N,):
+            hint = "; for one-hot labels use 'categorical_crossentropy'" if labels.shape == (N, K) else ""
             raise ValueError(f"{self.name}: y must hold {N} labels, shape ({N},), got shape {np.shape(y_true)}{hint}")
-        whole = y.dtype.kind in "biu" or (y.dtype.kind == "f" and bool((y == np.floor(y)).all()))
-        if not whole:
-            raise ValueError(f"{self.name}: y must hold whole numbers from 0 to {K - 1}, got {y.dtype} like {y[:3]}")
-        if len(y) and (y.min() < 0 or y.max() >= K):
-            wrong = y[(y < 0) | (y >= K)][0]
+        kind = labels.dtype.kind
+        if kind not in "biuf" or (kind == "f" and not (labels == np.floor(labels)).all()):
+            got = f"{labels.dtype} like {labels[:3]}"
+            raise ValueError(f"{self.name}: y must hold whole numbers from 0 to {K - 1}, got {got}")
+        if len(labels) and (labels.min() < 0 or labels.max() >= K):
+            wrong = labels[(labels < 0) | (labels >= K)][0]
             raise ValueError(f"{self.name}: y must hold labels from 0 to {K - 1}, for {K} outputs; got {wrong}")
-        return y.astype(np.intp)
+        return labels.astype(np.intp)
 
 
 class CategoricalCrossentropy(_Crossentropy):
     """Cross-entropy for labels given as rows of probabilities, most often one-hot.
 
-    Forward, with t the labels:
+    Forward:
 
-        from logits:          L = -mean over n of  sum over k of  t[n, k] log(softmax(z)[n, k])
-        from probabilities:   L = -mean over n of  sum over k of  t[n, k] log(clip(q[n, k])),  q = p / (sum of p's row)
+        from logits:          L = -mean over n of  sum over k of  labels[n, k] log(softmax(z)[n, k])
+        from probabilities:   L = -mean over n of  sum over k of  labels[n, k] log(clip(q[n, k])),
+                              q = p / (sum of p's row)
 
     Backward:
 
-        dz = (softmax(z) - t) / N    (as the rows of t add up to 1)
-        dq = -t / (N q) where q was not clipped, else 0;   dp = (dq - <dq, q>) / (sum of p's row)
+        dz = (softmax(z) - labels) / N    (as the rows of labels add up to 1)
+        dq = -labels / (N q) where q was not clipped, else 0;   dp = (dq - <dq, q>) / (sum of p's row)
 
     Shapes: y_true and y_pred (N, K); the rows of y_true add up to 1.
 
@@ -146,10 +158,9 @@ class CategoricalCrossentropy(_Crossentropy):
 
     name = "categorical_crossentropy"
 
-    def forward(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
+    def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
         """Return the loss and the cache for `backward`."""
-        y_pred = self._check_predictions(y_pred)
-        t = self.check_labels(y_true, y_pred.shape).astype(y_pred.real.dtype)
+        labels = labels.astype(comparable(y_pred).dtype, copy=False)
         if self.from_logits:
             (log_q, q), quotient = log_softmax(y_pred), None
         else:
@@ -157,27 +168,28 @@ class CategoricalCrossentropy(_Crossentropy):
             q = y_pred / total
             clipped, inside = clip(q)
             log_q, quotient = np.log(clipped), (clipped, inside, total)
-        return -(t * log_q).sum(axis=-1).mean(), (q, t, quotient)
+        return -(labels * log_q).sum(axis=-1).mean(), (q, labels, quotient)
 
     def backward(self, cache: Any) -> np.ndarray:
         """Return dL/dy_pred (N, K)."""
-        q, t, quotient = cache
+        q, labels, quotient = cache
         if quotient is None:
-            return (q * t.sum(axis=-1, keepdims=True) - t) / len(t)
+            return (q * labels.sum(axis=-1, keepdims=True) - labels) / len(labels)
         clipped, inside, total = quotient
-        dq = np.where(inside, -t / (len(t) * clipped), 0)
+        dq = np.where(inside, -labels / (len(labels) * clipped), 0)
         return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
 
-    def check_labels(self, y_true: np.ndarray, predictions: tuple[int, ...]) -> np.ndarray:
+    def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels (N, K), checked against predictions of shape (N, K)."""
-        self._check_rows(predictions)
-        t = np.asarray(y_true)
-        if t.shape != predictions:
-            hint = "; for class numbers use 'sparse_categorical_crossentropy'" if t.shape == predictions[:1] else ""
-            raise ValueError(f"{self.name}: y must have shape {predictions}, as the predictions, got {t.shape}{hint}")
-        if t.dtype.kind not in "biuf" or not (np.all(t >= 0) and np.allclose(t.sum(axis=-1), 1, atol=1e-3)):
+        self._check_rows(shape)
+        labels = np.asarray(y_true)
+        if labels.shape != shape:
+            hint = "; for class numbers use 'sparse_categorical_crossentropy'" if labels.shape == shape[:1] else ""
+            raise ValueError(f"{self.name}: y must have shape {shape}, as the predictions, got {labels.shape}{hint}")
+        numbers = labels.dtype.kind in "biuf"
+        if not (numbers and np.all(labels >= 0) and np.allclose(labels.sum(axis=-1), 1, atol=1e-3)):
             raise ValueError(f"{self.name}: each row of y must be probabilities that add up to 1 (one-hot, say)")
-        return t
+        return labels
 
 
 def get(loss: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
+from npcnn.checks import check_flag, check_number
 
 
 class Optimizer:
@@ -67,15 +68,11 @@ class Optimizer:
         return {"learning_rate": self.learning_rate}
 
     def _positive(self, argument: str, value: Any) -> float:
-        return self._between(argument, value, np.nextafter(0, np.inf), np.inf, "a positive number")
+        name = f"{type(self).__name__}: {argument}"
+        return check_number(name, value, np.nextafter(0, np.inf), np.inf, "a positive number")
 
     def _fraction(self, argument: str, value: Any) -> float:
-        return self._between(argument, value, 0.0, 1.0, "a number from 0 to below 1")
-
-    def _between(self, argument: str, value: Any, low: float, high: float, wanted: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value < high:
-            raise ValueError(f"{type(self).__name__}: {argument} must be {wanted}, got {value!r}")
-        return float(value)
+        return check_number(f"{type(self).__name__}: {argument}", value, 0.0, 1.0, "a number from 0 to below 1")
 
 
 class SGD(Optimizer):
@@ -110,9 +107,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, kernels)
         self.momentum = self._fraction("momentum", momentum)
-        if not isinstance(nesterov, (bool, np.bool_)):
-            raise ValueError(f"SGD: nesterov must be True or False, got {nesterov!r}")
-        self.nesterov = bool(nesterov)
+        self.nesterov = check_flag("SGD: nesterov", nesterov)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
         """Change w in place, given g = dL/dw."""

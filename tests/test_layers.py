@@ -467,8 +467,8 @@ def test_a_model_takes_the_last_rung_and_a_layer_on_its_own_the_one_that_needs_n
 def test_where_an_operation_has_no_kernel_of_its_own_on_a_rung_it_says_whose_it_takes():
     assert kernels.rung_of("conv2d", "loops") == "loops"
     assert kernels.rung_of("conv2d", "fused") == "jit"
-    assert kernels.rung_of("dense", "fused") == "im2col"
-    assert kernels.rung_of("dense", None) == "im2col"
+    assert [kernels.rung_of("dense", rung) for rung in RUNGS] == ["loops", "product", "product", "product"]
+    assert kernels.rung_of("max_pool2d", None) == "im2col"
 
 
 @pytest.mark.parametrize("rung", RUNGS)

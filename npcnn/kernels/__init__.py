@@ -1,15 +1,15 @@
-"""The ladder: the same arithmetic written several times, each rung equal to the one before.
+"""The ladder: the same arithmetic written several times; every rung gives what the one before gives.
 
-Over a whole training step each rung is faster than the last.
+Over a whole training step each rung is faster than the one before.
 
     loops    nested Python loops that spell the equation out, index by index: the definition
     im2col   patches laid out as rows of a matrix, then one matrix product: why frameworks do it
     jit      the loops again, compiled by numba: no patches, contiguous inner loops: what the CPU wants
     fused    convolution, ReLU and max pooling in one pass, and a backward pass that follows only the winners
 
-One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. Where three neighbouring layers do
-not fit it, `fused` means another rung, the one that is fastest there as a rule. Kernels know nothing of layers: they
-get arrays and pairs.
+One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. An operation need not have kernels
+of its own on every rung: on `fused`, a convolution that is not one of three fused layers runs `jit`; a dense layer is
+a plain matrix product on all rungs but `loops`. Kernels know nothing of layers: they are given arrays and pairs.
 """
 
 from importlib.util import find_spec
@@ -44,6 +44,6 @@ def find(operation: str, rung: str | None) -> Any:
 
 
 def rung_of(operation: str, rung: str | None) -> str:
-    """Return the rung whose kernels `find` really returns: where there is no fused kernel, "fused" is another's."""
-    kernels = find(operation, rung)
-    return next(name for name, others in _OPERATIONS[operation].items() if others == kernels)
+    """Return the name of the kernels that `find` really returns: "jit" for a lone convolution on "fused", say."""
+    forward, _ = find(operation, rung)
+    return forward.__name__.removeprefix("forward_")

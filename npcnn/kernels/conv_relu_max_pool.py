@@ -6,8 +6,8 @@ Forward. A pooling window covers four positions of the convolution, p = 0, 1, 2,
     z_p[f]        = b[f] + sum over kh, kw, c of x[n, r + kh, q + kw, c] * w[kh, kw, c, f]
     y[n, i, j, f] = max(0, z_0[f], z_1[f], z_2[f], z_3[f])
 
-The four sums share every weight they read, and meet the maximum before they ever reach memory. What is kept
-for the way back is a byte an output: which position won, of equals the first; or nobody, if none is above 0.
+The four sums share every weight that is read, and the maximum is taken before they ever reach memory. What is kept
+for the backward pass is one byte an output: the position that won (the first of equals), or NOBODY if none is above 0.
 
 Backward. A maximum passes its gradient on to the winner alone, so of the four gradients of z three are zero;
 ReLU makes the fourth zero where nobody won. Everywhere else, with g = dy[n, i, j, f] and (r, q) the place of
@@ -33,60 +33,58 @@ FLOATS = np.dtype("float32"), np.dtype("float64")
 NOBODY = 4  # the winner of a window in which no position is above zero
 
 
-def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Pads) -> tuple[np.ndarray, Any]:
-    """Return y (N, PH, PW, F), for x (N, H, W, C), w (KH, KW, C, F), b (F,) or None, and zeros around x.
+def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, pads: Pads) -> tuple[np.ndarray, Any]:
+    """Return y (N, OH, OW, F) for x (N, H, W, C) with zeros around it, w (KH, KW, C, F) and b (F,); and the cache.
 
     Raises:
         TypeError: x, w or b is not of float32 or float64.
         ValueError: their shapes do not fit together, or x is too small for one window.
     """
-    _check_float(x=x, w=w, **{} if b is None else {"b": b})
-    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2] or (b is not None and b.shape != w.shape[3:]):
-        shapes = f"{x.shape}, {w.shape}, {None if b is None else b.shape}"
+    _check_float(x=x, w=w, b=b)
+    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2] or b.shape != w.shape[3:]:
         wanted = "(N, H, W, C), (KH, KW, C, F), (F,)"
-        raise ValueError(f"conv_relu_max_pool: x, w, b must have shapes {wanted}, got {shapes}")
-    (C, F), (OH, OW) = w.shape[2:], output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
-    if min(OH, OW) < 2:
-        raise ValueError(f"conv_relu_max_pool: the convolution gives {OH} x {OW}, the pool needs 2 x 2")
-    dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
+        got = f"{x.shape}, {w.shape}, {b.shape}"
+        raise ValueError(f"conv_relu_max_pool: x, w, b must have shapes {wanted}, got {got}")
+    (C, F), (rows, columns) = w.shape[2:], output_size(x.shape[1:3], w.shape[:2], (1, 1), pads=pads)
+    if min(rows, columns) < 2:
+        raise ValueError(f"conv_relu_max_pool: the convolution gives {rows} x {columns}, the pool needs 2 x 2")
+    dtype = np.result_type(x, w, b)
     x, w = np.ascontiguousarray(pad(x, pads), dtype), np.ascontiguousarray(w, dtype)
-    y = aligned((len(x), OH // 2, OW // 2, F), x.dtype)
+    y = aligned((len(x), rows // 2, columns // 2, F), dtype)
     winner = np.empty(y.shape, np.uint8)
-    filters, biases = padded(w, x.dtype), padded(np.zeros(F) if b is None else b, x.dtype)
-    sums = aligned((4, len(biases)), x.dtype)
-    _forward_kernel(C, block_size(F, x.dtype))(x, filters, biases, y, winner, *sums)
-    return y, (x, w, b is not None, winner, pads)
+    filters, biases = padded(w, dtype), padded(b, dtype)
+    sums = aligned((4, len(biases)), dtype)
+    _forward_kernel(C, block_size(F, dtype))(x, filters, biases, y, winner, *sums)
+    return y, (x, w, winner, pads)
 
 
-def backward(
-    dy: np.ndarray, cache: Any, need_dx: bool = True
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """Return dx, dw, db, each like its x, w, b; dx is None where need_dx is False, db where b was None.
+def backward(dy: np.ndarray, cache: Any, need_dx: bool = True) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return dx, dw, db, each like its x, w, b; dx is None where need_dx is False.
 
     Raises:
         TypeError: dy is not of float32 or float64.
         ValueError: dy does not have the shape of y.
     """
-    x, w, has_bias, winner, pads = cache
+    x, w, winner, pads = cache
     _check_float(dy=dy)
     if dy.shape != winner.shape:
         raise ValueError(f"conv_relu_max_pool: dy must have the shape of y, {winner.shape}, got {dy.shape}")
     dy = np.ascontiguousarray(dy, x.dtype)
-    (N, H, W, C), (KH, KW, _, F), (_, PH, PW, _) = x.shape, w.shape, dy.shape
+    (N, H, W, C), (KH, KW, _, F), (_, OH, OW, _) = x.shape, w.shape, dy.shape
     dw, db = aligned(w.shape, x.dtype), np.zeros(F, x.dtype)
     if not need_dx and KW * C < 16:
         dw[...] = 0
         _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *aligned((4, F), x.dtype))
-        return None, dw, db if has_bias else None
+        return None, dw, db
     # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers.
-    corners = 2 * W * C * np.arange(PH)[:, None] + 2 * C * np.arange(PW)
+    corners = 2 * W * C * np.arange(OH)[:, None] + 2 * C * np.arange(OW)
     steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
     dx = aligned((N, H * W * C if need_dx else 0), x.dtype)
     _backward_kernel(KW * C, need_dx)(
         x.reshape(N, H * W * C),
         w.reshape(KH, KW * C, F),
-        dy.reshape(N, PH * PW, F),
-        winner.reshape(N, PH * PW, F),
+        dy.reshape(N, OH * OW, F),
+        winner.reshape(N, OH * OW, F),
         corners.ravel(),
         steps,
         W * C,
@@ -94,10 +92,10 @@ def backward(
         dw.reshape(KH, KW * C, F),
         db,
         *aligned((2, F, KH, KW * C), x.dtype),
-        np.empty(PH * PW, np.int64),
-        np.empty(PH * PW, x.dtype),
+        np.empty(OH * OW, np.int64),
+        np.empty(OH * OW, x.dtype),
     )
-    return crop(dx.reshape(x.shape), pads) if need_dx else None, dw, db if has_bias else None
+    return crop(dx.reshape(x.shape), pads) if need_dx else None, dw, db
 
 
 @cached
@@ -105,12 +103,12 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
     """For C channels, BLOCK filters at a time: their sums stay in registers while kh, kw and c go round."""
 
     def fused_forward(x, w, b, y, winner, z0, z1, z2, z3):  # type: ignore[no-untyped-def]
-        N, PH, PW, F = y.shape
+        N, OH, OW, F = y.shape
         KH, KW = w.shape[:2]
         zero = b.dtype.type(0)
         for n in range(N):
-            for i in range(PH):
-                for j in range(PW):
+            for i in range(OH):
+                for j in range(OW):
                     for f in range(len(b)):
                         z0[f] = z1[f] = z2[f] = z3[f] = b[f]
                     for block in range(len(b) // BLOCK):
@@ -140,19 +138,19 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
 
 
 @cached
-def _backward_kernel(L: int, need_dx: bool) -> Any:
-    """For patches with rows of L numbers: a row of dw stays in registers while its winners add to it."""
-    unsigned = np.uint64  # as an index it cannot be negative, so nothing has to look out for x[-1], the last element
-    L_unsigned = unsigned(L)
+def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
+    """For patches whose rows have SIZE = KW C numbers: a row of dw stays in registers while its winners add to it."""
+    unsigned = np.uint64  # an unsigned index is never negative, so no code is needed for x[-1], the last element
+    UNSIGNED_SIZE = unsigned(SIZE)
 
     def fused_backward(  # type: ignore[no-untyped-def]
-        x, w, dy, winner, corners, steps, row, dx, dw, db, w_by_f, dw_by_f, at, g
+        x, w, dy, winner, corners, steps, image_row, dx, dw, db, w_by_f, dw_by_f, at, g
     ):
-        N, P, F = dy.shape
+        N, windows, F = dy.shape
         KH = len(w)
-        # Transposed, a row of a filter lies in memory like a row of the image: L numbers side by side.
+        # Transposed, a row of a filter lies in memory like a row of a patch: SIZE numbers side by side.
         for kh in range(KH):
-            for m in range(L):
+            for m in range(SIZE):
                 for f in range(F):
                     w_by_f[f, kh, m] = w[kh, m, f]
         dw_by_f[:] = 0
@@ -161,10 +159,10 @@ def _backward_kernel(L: int, need_dx: bool) -> Any:
             if need_dx:
                 dimage[:] = 0
             for f in range(F):
-                # List this filter's winners: where the patch starts, and g. Without a branch, which would be
-                # mispredicted half the time: all windows are written down, and nobody is then overwritten.
+                # List this filter's winners: where their patch starts, and g. Every window is written down, and one
+                # without a winner is overwritten by the next: a branch would be mispredicted half the time.
                 size = 0
-                for window in range(P):
+                for window in range(windows):
                     at[size] = corners[window] + steps[winner[n, window, f]]
                     g[size] = dy[n, window, f]
                     size += winner[n, window, f] != NOBODY
@@ -172,13 +170,13 @@ def _backward_kernel(L: int, need_dx: bool) -> Any:
                     db[f] += g[e]
                 for kh in range(KH):
                     for e in range(size):
-                        start = unsigned(at[e] + kh * row)
-                        for m in range(L_unsigned):
+                        start = unsigned(at[e] + kh * image_row)
+                        for m in range(UNSIGNED_SIZE):
                             dw_by_f[f, kh, m] += g[e] * image[start + m]
                             if need_dx:
                                 dimage[start + m] += g[e] * w_by_f[f, kh, m]
         for kh in range(KH):
-            for m in range(L):
+            for m in range(SIZE):
                 for f in range(F):
                     dw[kh, m, f] = dw_by_f[f, kh, m]
 
@@ -190,12 +188,12 @@ def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
     """For a first layer: rows of KW C numbers would not fill a register; F filters do, with their zeros."""
 
     def fused_backward(x, dy, winner, dw, db, g0, g1, g2, g3):  # type: ignore[no-untyped-def]
-        N, PH, PW, _ = dy.shape
+        N, OH, OW, _ = dy.shape
         KH, KW = dw.shape[:2]
         zero = dy.dtype.type(0)
         for n in range(N):
-            for i in range(PH):
-                for j in range(PW):
+            for i in range(OH):
+                for j in range(OW):
                     for f in range(F):
                         g, p = dy[n, i, j, f], winner[n, i, j, f]
                         db[f] += zero if p == NOBODY else g

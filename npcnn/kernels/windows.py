@@ -1,6 +1,6 @@
 """Where a sliding window stands: sizes, padding, and the part of the image that each of its offsets meets.
 
-In this file K is a window's size along one axis, S its stride, D its dilation, and n the size of the image there.
+The window is a filter or a pool. Sizes, strides and dilations are pairs: down, across.
 """
 
 from collections.abc import Iterator
@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]  # zeros in front of and behind the rows, then the columns
-
+Pads = tuple[Pair, Pair]  # how much is added in front of and behind the rows, then the columns
 
 NO_PADS = ((0, 0), (0, 0))
 
@@ -20,23 +19,26 @@ def check_shape(kernel: str, name: str, array: np.ndarray, shape: tuple[int, ...
         raise ValueError(f"{kernel}: {name} must have shape {shape}, got {array.shape}")
 
 
-def output_size(size: Pair, kernel: Pair, strides: Pair, dilation: Pair = (1, 1), pads: Pads = NO_PADS) -> Pair:
-    """Return (OH, OW), how many windows fit: floor((n - (D (K - 1) + 1)) / S) + 1 along each axis, n padded."""
-    OH, OW = (
-        (n + sum(pad) - (D * (K - 1) + 1)) // S + 1
-        for n, K, S, D, pad in zip(size, kernel, strides, dilation, pads, strict=True)
-    )
+def output_size(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1), pads: Pads = NO_PADS) -> Pair:
+    """Return (OH, OW), how many windows fit into an image of `size` (H, W).
+
+    For the height, with H padded:  OH = floor((H - (DH (KH - 1) + 1)) / SH) + 1; for the width alike.
+    """
+    (H, W), (KH, KW), (SH, SW), (DH, DW), (rows, columns) = size, window, strides, dilation, pads
+    OH = (H + sum(rows) - (DH * (KH - 1) + 1)) // SH + 1
+    OW = (W + sum(columns) - (DW * (KW - 1) + 1)) // SW + 1
     return OH, OW
 
 
-def same_padding(size: Pair, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Pads:
-    """Return the padding that makes ceil(n / S) windows fit; an odd one out goes behind, as in Keras on TensorFlow."""
-    totals = [
-        max((-(-n // S) - 1) * S + D * (K - 1) + 1 - n, 0)
-        for n, K, S, D in zip(size, kernel, strides, dilation, strict=True)
-    ]
-    rows, columns = ((total // 2, total - total // 2) for total in totals)
-    return rows, columns
+def same_padding(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Pads:
+    """Return the padding with which ceil(H / SH) x ceil(W / SW) windows fit.
+
+    If its total is odd, the larger part goes behind, as in Keras on TensorFlow.
+    """
+    (H, W), (KH, KW), (SH, SW), (DH, DW) = size, window, strides, dilation
+    rows = max((-(-H // SH) - 1) * SH + DH * (KH - 1) + 1 - H, 0)
+    columns = max((-(-W // SW) - 1) * SW + DW * (KW - 1) + 1 - W, 0)
+    return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
 
 
 def pad(x: np.ndarray, pads: Pads, value: float = 0.0) -> np.ndarray:
@@ -53,13 +55,13 @@ def crop(dx: np.ndarray, pads: Pads) -> np.ndarray:
 
 
 def offsets(
-    output: Pair, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)
+    output: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)
 ) -> Iterator[tuple[int, int, slice, slice]]:
     """For each place (kh, kw) in the window, yield the rows and columns of the image it visits as the window slides.
 
     Place kh of the window meets rows kh DH, kh DH + SH, kh DH + 2 SH, ..., one for each of the OH outputs.
     """
-    (OH, OW), (KH, KW), (SH, SW), (DH, DW) = output, kernel, strides, dilation
+    (OH, OW), (KH, KW), (SH, SW), (DH, DW) = output, window, strides, dilation
     for kh in range(KH):
         for kw in range(KW):
             rows = slice(kh * DH, kh * DH + (OH - 1) * SH + 1, SH)

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from npcnn import kernels as ladder
+from npcnn.checks import check_count, check_padding, check_pair
 from npcnn.kernels.windows import NO_PADS, output_size, same_padding
-from npcnn.layers import arguments
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.weighted import WeightedLayer
 
@@ -29,7 +28,8 @@ class Conv2D(WeightedLayer):
         db[f]                            = sum over n, i, j  of  dy[n, i, j, f]
 
     (This is what the field calls convolution; mathematicians, who flip the filter first, say cross-correlation.)
-    The sums are written out in `npcnn/kernels/conv2d.py`, once per rung of the ladder, slowest and clearest first.
+    The sums are written out in `npcnn/kernels/conv2d.py`, once per rung of the ladder, slowest and clearest first;
+    what leads there and back, through an activation if there is one, in `npcnn/layers/weighted.py`.
 
     Shapes: x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F), where, for the height,
 
@@ -72,11 +72,11 @@ class Conv2D(WeightedLayer):
     ) -> None:
         common = {"name": name, "dtype": dtype, "kernels": kernels}
         super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
-        self.filters = arguments.positive_int(self, "filters", filters)
-        self.kernel_size = arguments.positive_pair(self, "kernel_size", kernel_size)
-        self.strides = arguments.positive_pair(self, "strides", strides)
-        self.padding = arguments.padding(self, padding)
-        self.dilation_rate = arguments.positive_pair(self, "dilation_rate", dilation_rate)
+        self.filters = check_count(f"{self}: filters", filters)
+        self.kernel_size = check_pair(f"{self}: kernel_size", kernel_size)
+        self.strides = check_pair(f"{self}: strides", strides)
+        self.padding = check_padding(f"{self}: padding", padding)
+        self.dilation_rate = check_pair(f"{self}: dilation_rate", dilation_rate)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Allocate kernel (KH, KW, C, F) and bias (F,) for images of `input_shape` (H, W, C)."""
@@ -90,24 +90,13 @@ class Conv2D(WeightedLayer):
                 f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate} is larger than the "
                 f"{H} x {W} input; use a smaller kernel or padding='same'"
             )
-        self.allocate((*self.kernel_size, C, self.filters), rng)
-        self.set_shapes((H, W, C), (OH, OW, self.filters))
+        self.geometry = self.strides, self.pads, self.dilation_rate
+        self.allocate((H, W, C), (OH, OW, self.filters), rng)
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
-        """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
-        x = self.check_input(x)
-        kernel, _ = ladder.find(self.operation, self.rung)
-        y, kernel_cache = kernel(x, *self.weights(), self.strides, self.pads, self.dilation_rate)
-        y, activation_cache = self.activate(y, training)
-        return y, (kernel_cache, activation_cache, len(x))
-
-    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
-        """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, OH, OW, F)."""
-        kernel_cache, activation_cache, N = cache
-        dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
-        _, kernel = ladder.find(self.operation, self.rung)
-        dx, dw, db = kernel(dy, kernel_cache, self.needs_dx)
-        return dx, self.name_gradients(dw, db)
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The kernel (KH, KW, C, F) and the bias (F,), for images of `input_shape` (H, W, C)."""
+        _, _, C = self.check_input_shape(input_shape, "H, W, C")
+        return self._with_bias((*self.kernel_size, C, self.filters))
 
     @property
     def multiply_adds(self) -> int:

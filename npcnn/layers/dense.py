@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn import kernels as ladder
-from npcnn.layers import arguments
+from npcnn.checks import check_count
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.weighted import WeightedLayer
 
@@ -23,6 +22,9 @@ class Dense(WeightedLayer):
         dw = x^T dy            dw[c, u] = sum over n of  x[n, c] * dy[n, u]
         dx = dy w^T            dx[n, c] = sum over u of  dy[n, u] * w[c, u]
         db                     db[u]    = sum over n of  dy[n, u]
+
+    The products stand in `npcnn/kernels/dense.py`; what leads there and back, through an activation if there is one,
+    in `npcnn/layers/weighted.py`.
 
     Shapes: x (N, C), w (C, U), b (U,), y (N, U). For images, put a Flatten in front.
 
@@ -54,31 +56,18 @@ class Dense(WeightedLayer):
     ) -> None:
         common = {"name": name, "dtype": dtype, "kernels": kernels}
         super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
-        self.units = arguments.positive_int(self, "units", units)
+        self.units = check_count(f"{self}: units", units)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Allocate kernel (C, U) and bias (U,) for inputs of `input_shape` (C,)."""
         shape = self.check_input_shape(input_shape)
         if len(shape) != 1:
             raise self.error(f"input_shape must be (C,), got {shape}; put layers.Flatten() in front")
-        self.allocate((*shape, self.units), rng)
-        self.set_shapes(shape, (self.units,))
+        self.allocate(shape, (self.units,), rng)
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
-        """Return y (N, U) for x (N, C), and the cache for `backward`."""
-        x = self.check_input(x)
-        kernel, _ = ladder.find(self.operation, self.rung)
-        y, kernel_cache = kernel(x, *self.weights())
-        y, activation_cache = self.activate(y, training)
-        return y, (kernel_cache, activation_cache, len(x))
-
-    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
-        """Return dx (N, C) and {"kernel": dw, "bias": db}, given dy (N, U)."""
-        kernel_cache, activation_cache, N = cache
-        dy = self.activate_backward(self.check_gradient(dy, N), activation_cache)
-        _, kernel = ladder.find(self.operation, self.rung)
-        dx, dw, db = kernel(dy, kernel_cache, self.needs_dx)
-        return dx, self.name_gradients(dw, db)
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (C,)."""
+        return self._with_bias((*self.check_input_shape(input_shape), self.units))
 
     @property
     def multiply_adds(self) -> int:

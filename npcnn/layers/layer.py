@@ -1,10 +1,12 @@
 """The contract every layer keeps, and what all of them share: a name, a dictionary of parameters, checks."""
 
-import copy
 import re
 from typing import Any
 
 import numpy as np
+
+from npcnn import kernels as ladder
+from npcnn.checks import check_dtype
 
 Shape = tuple[int, ...]
 
@@ -18,6 +20,10 @@ class Layer:
         forward(x, training)  -> y, cache   y = f(x; params)
         backward(dy, cache)   -> dx, grads  dx = dL/dx and grads[key] = dL/dparams[key], given dy = dL/dy
 
+    L is the loss, one number. dL/dy, the gradient of L with respect to y, has the shape of y, and says for each of its
+    numbers how much L changes with it. Backward is the chain rule: it turns dL/dy into dL/dx, which is the dL/dy of the
+    layer before.
+
     forward and backward keep nothing on the layer: what backward needs travels in the cache. So a layer may run
     in several threads at once, and a gradient check is four lines.
 
@@ -28,25 +34,21 @@ class Layer:
             model's, else "im2col".
     """
 
-    activation: "Layer | None" = None
-    operation: str | None = None  # which of the kernels' operations it uses, if any
     # False for the first layer of a model: nobody asks for the gradient of the data, so backward returns None for it.
     needs_dx = True
 
     def __init__(self, *, name: str | None = None, dtype: str | None = None, kernels: str | None = None) -> None:
-        from npcnn.kernels import check_rung
-
         self.name, self.dtype, self.kernels = name, dtype, kernels
-        self.model_kernels: str | None = None
+        self.model_kernels: str | None = None  # the rung of the first model that this layer is part of
         self.params: dict[str, np.ndarray] = {}
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise self.error(f"name must be a non-empty string without '/', got {name!r}")
         if dtype is not None:
-            self.dtype = check_dtype(dtype, str(self))
+            self.dtype = check_dtype(f"{self}: dtype", dtype)
         if kernels is not None:
-            check_rung(kernels, str(self))
+            ladder.check_rung(kernels, str(self))
 
     def __str__(self) -> str:
         kind = type(self).__name__
@@ -77,9 +79,9 @@ class Layer:
     # ------------------------------------------------------------------ what all layers share
 
     @property
-    def rung(self) -> str | None:
-        """The rung this layer runs on: its own, else its model's; None leaves the choice to `npcnn.kernels`."""
-        return self.kernels or self.model_kernels
+    def rung(self) -> str:
+        """The rung this layer runs on: its own, else its model's, else "im2col", which needs no compiler."""
+        return self.kernels or self.model_kernels or "im2col"
 
     @property
     def default_name(self) -> str:
@@ -96,16 +98,13 @@ class Layer:
         """Multiply-adds of one forward pass of one image; only layers with weights have any worth counting."""
         return 0
 
-    def split_activation(self) -> "list[Layer]":
-        """This layer as [itself without its activation, the activation]: `activation="relu"` is short for a layer.
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The shapes that `params` will have once the layer is built for inputs of `input_shape`."""
+        return {}
 
-        The copy shares `params`, so training it trains this layer.
-        """
-        if self.activation is None:
-            return [self]
-        linear = copy.copy(self)
-        linear.activation = None
-        return [linear, self.activation]
+    def split_activation(self) -> "list[Layer]":
+        """This layer as a list of layers: `activation="relu"` is short for a ReLU layer behind this one."""
+        return [self]
 
     def check_input_shape(self, input_shape: Shape, axes: str | None = None, argument: str = "input_shape") -> Shape:
         """Return `input_shape` as a tuple of positive ints; `axes` names the axes it must have, as in "H, W, C"."""
@@ -113,11 +112,11 @@ class Layer:
             shape = tuple(input_shape)
         except TypeError:
             shape = ()
-        if not shape or not all(type(n) is not bool and isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        if not shape or not all(type(i) is not bool and isinstance(i, (int, np.integer)) and i > 0 for i in shape):
             raise self.error(f"{argument} must be positive sizes without the batch axis, got {input_shape!r}")
         if axes is not None and len(shape) != len(axes.split(",")):
             raise self.error(f"{argument} must be ({axes}) without the batch axis, got {input_shape!r}")
-        return tuple(int(n) for n in shape)
+        return tuple(int(i) for i in shape)
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """Return x as a floating (or complex) array, or say why this layer cannot take it."""
@@ -144,14 +143,3 @@ class Layer:
         if array.dtype.kind not in "fc":
             raise TypeError(f"{self}: {argument} must be an array of numbers, got dtype {array.dtype}")
         return array
-
-
-def check_dtype(dtype: Any, owner: str) -> str:
-    """Return "float32" or "float64"; `owner` is who asks, for the error."""
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = repr(dtype)
-    if name not in ("float32", "float64"):
-        raise ValueError(f"{owner}: dtype must be 'float32' or 'float64', got {dtype!r}")
-    return name

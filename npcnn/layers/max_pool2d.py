@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
+from npcnn.checks import check_padding, check_pair
 from npcnn.kernels.windows import NO_PADS, output_size, same_padding
-from npcnn.layers import arguments
 from npcnn.layers.layer import Layer, Shape
 
 Pair = int | tuple[int, int]
@@ -25,7 +25,7 @@ class MaxPool2D(Layer):
         dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c]
 
     A tie goes to the first of the window in row-major order. Ties are not rare: the background of a digit is exactly
-    zero, so most windows there are all tie. A NaN in the window wins, so that it is seen further on.
+    zero, so in most windows there all values tie. A NaN in the window wins, so that it is seen further on.
 
     Shapes: x (N, H, W, C), y (N, OH, OW, C); sizes as for Conv2D, with the window as the kernel.
 
@@ -55,9 +55,9 @@ class MaxPool2D(Layer):
         kernels: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype, kernels=kernels)
-        self.pool_size = arguments.positive_pair(self, "pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else arguments.positive_pair(self, "strides", strides)
-        self.padding = arguments.padding(self, padding)
+        self.pool_size = check_pair(f"{self}: pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else check_pair(f"{self}: strides", strides)
+        self.padding = check_padding(f"{self}: padding", padding)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Work out the output shape for images of `input_shape` (H, W, C)."""
@@ -75,15 +75,15 @@ class MaxPool2D(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        kernel, _ = ladder.find(self.operation, self.rung)
-        y, kernel_cache = kernel(x, self.pool_size, self.strides, self.pads)
-        return y, (kernel_cache, len(x))
+        forward, _ = ladder.find(self.operation, self.rung)
+        y, cache = forward(x, self.pool_size, self.strides, self.pads)
+        return y, (cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx (N, H, W, C), given dy (N, OH, OW, C)."""
-        kernel_cache, N = cache
-        _, kernel = ladder.find(self.operation, self.rung)
-        return kernel(self.check_gradient(dy, N), kernel_cache), {}
+        cache, N = cache
+        _, backward = ladder.find(self.operation, self.rung)
+        return backward(self.check_gradient(dy, N), cache), {}
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names."""

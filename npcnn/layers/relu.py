@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.complex_step import comparable
 from npcnn.layers.layer import Layer
 
 
@@ -13,8 +14,7 @@ class ReLU(Layer):
     Forward:   y = max(x, 0)
     Backward:  dx = dy where x > 0, else 0
 
-    The derivative at exactly 0, where there is none, is taken as 0. NaN stays NaN. For complex x (see the complex
-    step in `npcnn.gradient_check`) "positive" is said of the real part.
+    The derivative at exactly 0, where there is none, is taken as 0. NaN stays NaN.
 
     Shapes: x and y alike, any.
     """
@@ -23,10 +23,10 @@ class ReLU(Layer):
         """Return y = max(x, 0)."""
         x = self.check_input(x)
         # Asked as "x <= 0", not "x > 0", so that NaN, for which neither is true, passes.
-        y = np.where(x.real <= 0, 0, x)
+        y = np.where(comparable(x) <= 0, 0, x)
         return y, y
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dx = dy where x was positive."""
         y, dy = cache, self.check_gradient(dy, len(cache))
-        return np.where(y.real > 0, dy, 0), {}
+        return np.where(comparable(y) > 0, dy, 0), {}

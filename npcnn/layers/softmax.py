@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.complex_step import comparable
 from npcnn.layers.layer import Layer
 
 
@@ -13,8 +14,8 @@ class Softmax(Layer):
     Forward:   y[k] = exp(x[k]) / sum over j of exp(x[j])
     Backward:  dx[k] = y[k] (dy[k] - sum over j of dy[j] y[j])
 
-    Adding a constant to x changes nothing, so the row's maximum is subtracted first: no exponential overflows. That
-    also says what the backward pass must do with a constant dy: return zero, because the sum of y cannot change.
+    Adding a constant to x changes nothing, so the row's maximum is subtracted first, and no exponential overflows. Nor
+    can the sum of y change: it is always 1. So for a constant dy the backward pass returns zero.
 
     A model that ends in softmax and has cross-entropy as its loss does not use this backward pass in training; the
     two are differentiated together, from the logits (see `npcnn.losses`).
@@ -25,7 +26,7 @@ class Softmax(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return the probabilities y."""
         x = self.check_input(x)
-        exponentials = np.exp(x - x.real.max(axis=-1, keepdims=True))
+        exponentials = np.exp(x - comparable(x).max(axis=-1, keepdims=True))
         y = exponentials / exponentials.sum(axis=-1, keepdims=True)
         return y, y
 

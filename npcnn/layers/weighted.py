@@ -1,4 +1,4 @@
-"""What Conv2D and Dense share: a kernel, perhaps a bias, perhaps an activation behind them."""
+"""What Conv2D and Dense do alike: a kernel, perhaps a bias, perhaps an activation behind them."""
 
 import copy
 from collections.abc import Callable
@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from npcnn import initializers
+from npcnn import kernels as ladder
+from npcnn.checks import check_flag
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.relu import ReLU
 from npcnn.layers.softmax import Softmax
 
+ACTIVATIONS = {"linear": type(None), "relu": ReLU, "softmax": Softmax}
+
 
 class WeightedLayer(Layer):
     """A layer with params "kernel" (w in the equations) and "bias" (b), and an activation applied to its output.
+
+    A subclass says what its kernels compute, in its docstring, and which they are, in `operation`.
 
     Args:
         activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer.
@@ -21,6 +27,9 @@ class WeightedLayer(Layer):
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
         name, dtype, kernels: see `Layer`.
     """
+
+    operation: str  # as `npcnn.kernels` calls it
+    geometry: tuple = ()  # what its kernels are told beside x, w and b
 
     def __init__(
         self,
@@ -32,24 +41,27 @@ class WeightedLayer(Layer):
     ) -> None:
         super().__init__(**common)
         self.activation = self._find_activation(activation)
-        if not isinstance(use_bias, (bool, np.bool_)):
-            raise self.error(f"use_bias must be True or False, got {use_bias!r}")
-        self.use_bias = bool(use_bias)
+        self.use_bias = check_flag(f"{self}: use_bias", use_bias)
         self.kernel_initializer = self._find_initializer("kernel_initializer", kernel_initializer)
         self.bias_initializer = self._find_initializer("bias_initializer", bias_initializer)
 
-    def allocate(self, kernel_shape: Shape, rng: np.random.Generator | int | None) -> None:
-        """Fill `params` with a kernel of that shape and a bias for its last axis."""
-        rng = np.random.default_rng(rng)
-        self.params = {"kernel": self._new_parameter("kernel", kernel_shape, rng)}
-        if self.use_bias:
-            self.params["bias"] = self._new_parameter("bias", kernel_shape[-1:], rng)
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return the activation of y = f(x; w, b), and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, _ = ladder.find(self.operation, self.rung)
+        y, cache = forward(x, *self.weights(), *self.geometry)
+        y, activation_cache = self.activation.forward(y, training) if self.activation else (y, None)
+        return y, (cache, activation_cache, len(x))
 
-    def set_shapes(self, input_shape: Shape, output_shape: Shape) -> None:
-        """Note what goes in and out, here and at the activation."""
-        self.input_shape, self.output_shape = input_shape, output_shape
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dx and {"kernel": dw, "bias": db}, given dy: back through the activation, then through f."""
+        cache, activation_cache, N = cache
+        dy = self.check_gradient(dy, N)
         if self.activation:
-            self.activation.build(output_shape)
+            dy, _ = self.activation.backward(dy, activation_cache)
+        _, backward = ladder.find(self.operation, self.rung)
+        dx, dw, db = backward(dy, cache, self.needs_dx)
+        return dx, self.name_gradients(dw, db)
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Return w and b; without a bias, b is zero."""
@@ -60,34 +72,48 @@ class WeightedLayer(Layer):
         """Return the gradients under the keys of `params`."""
         return {"kernel": dw, "bias": db} if self.use_bias else {"kernel": dw}
 
-    def activate(self, y: np.ndarray, training: bool) -> tuple[np.ndarray, Any]:
-        """Apply the activation, if there is one."""
-        return self.activation.forward(y, training) if self.activation else (y, None)
+    def allocate(self, input_shape: Shape, output_shape: Shape, rng: np.random.Generator | int | None) -> None:
+        """Fill `params`, and note what goes in and out, here and at the activation."""
+        rng = np.random.default_rng(rng)
+        shapes = self.parameter_shapes(input_shape)
+        self.params = {key: self._new_parameter(key, shape, rng) for key, shape in shapes.items()}
+        self.input_shape, self.output_shape = input_shape, output_shape
+        if self.activation:
+            self.activation.build(output_shape)
 
-    def activate_backward(self, dy: np.ndarray, cache: Any) -> np.ndarray:
-        """Take the gradient back through the activation, if there is one."""
-        return self.activation.backward(dy, cache)[0] if self.activation else dy
+    def split_activation(self) -> list[Layer]:
+        """This layer without its activation, and the activation; `params` are shared, so training one trains both."""
+        if not self.activation:
+            return [self]
+        linear = copy.copy(self)
+        linear.activation = None
+        return [linear, self.activation]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments these layers share, under Keras' names."""
-        activation = {type(None): "linear", ReLU: "relu", Softmax: "softmax"}.get(type(self.activation))
-        if activation is None:
+        names = [name for name, kind in ACTIVATIONS.items() if type(self.activation) is kind]
+        if not names:
             raise self.error(f"activation {self.activation} is not npcnn's own, so a file cannot name it")
         return {
             "name": self.name,
-            "activation": activation,
+            "activation": names[0],
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.name_of(self.kernel_initializer),
             "bias_initializer": initializers.name_of(self.bias_initializer),
         }
 
+    def _with_bias(self, kernel_shape: Shape) -> dict[str, Shape]:
+        """Return the shapes of a kernel, and of a bias for its last axis if there is one."""
+        return {"kernel": kernel_shape} | ({"bias": kernel_shape[-1:]} if self.use_bias else {})
+
     def _find_activation(self, value: str | Layer | None) -> Layer | None:
         if isinstance(value, (ReLU, Softmax)):
             return copy.copy(value)
-        classes = {None: None, "linear": None, "relu": ReLU, "softmax": Softmax}
-        if not isinstance(value, str | None) or value not in classes:
+        if value is None or value == "linear":
+            return None
+        if not isinstance(value, str) or value not in ACTIVATIONS:
             raise self.error(f"activation must be None, 'linear', 'relu', 'softmax' or such a layer, got {value!r}")
-        return classes[value]() if classes[value] else None
+        return ACTIVATIONS[value]()
 
     def _find_initializer(self, argument: str, value: str | Callable) -> Callable:
         try:
