@@ -16,7 +16,7 @@ import numpy as np
 
 from npcnn import Sequential, __version__, layers
 from npcnn.datasets import mnist
-from npcnn.training import available_cpus
+from npcnn.threads import available_cpus
 
 # Okabe and Ito's colours, told apart by colour-blind readers; a marker says the same again.
 STYLES = [("#D55E00", "o"), ("#0072B2", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]

@@ -19,7 +19,7 @@ import common
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from npcnn import kernels, optimizers, training
+from npcnn import kernels, optimizers, threads, training
 
 BATCH = 64
 SHARD = BATCH // 2  # what training cuts such a batch into
@@ -105,7 +105,7 @@ def pool_tasks(model: Any, x: Any, y: Any) -> dict[tuple[int, int], Callable[[],
         with threadpool_limits(blas, user_api="blas"), ThreadPoolExecutor(ours) as pool:
             list(pool.map(shard_pass, shards))
 
-    counts = sorted({1, training.available_cpus()})
+    counts = sorted({1, threads.available_cpus()})
     return {(ours, blas): partial(run, ours, blas) for ours in counts for blas in counts}
 
 

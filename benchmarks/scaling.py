@@ -13,7 +13,7 @@ import common
 import numpy as np
 
 from npcnn import kernels
-from npcnn.training import available_cpus
+from npcnn.threads import available_cpus
 
 WHATS = ("train", "predict")
 DEFAULT = {"threads": available_cpus(), "batch size": 64, "image size": 28, "channels": 32}

@@ -44,7 +44,8 @@ from npcnn.gradient_report import GradientError, Result, Row
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
 from npcnn.slopes import COMPLEX_STEP, Arrays, Subject, compare, directions, is_analytic, typical_slope
-from npcnn.training import Plan, Workers, make_plan, shards_of, train_step
+from npcnn.threads import Workers
+from npcnn.training import Plan, make_plan, shards_of, train_step
 
 __all__ = ["GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 

@@ -1,5 +1,6 @@
 """Sequential: what a user holds. Layers in a row, and what one does with them: train, evaluate, predict, save."""
 
+import copy
 import itertools
 import os
 import warnings
@@ -9,17 +10,27 @@ from typing import Any
 import numpy as np
 
 from npcnn import losses, optimizers
-from npcnn.checks import as_examples, check_count, check_images, check_labels, check_seed
+from npcnn.checks import as_examples, check_count, check_dtype, check_images, check_labels, check_seed
+from npcnn.console import Progress, resolve_verbose, summary_table
 from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
 from npcnn.layers.input import Input
-from npcnn.layers.layer import Layer, Shape, check_dtype
+from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.metrics import get as metric_named
-from npcnn.progress import Progress, resolve_verbose
-from npcnn.training import Interrupt, Plan, Workers, available_cpus, cut, make_plan, train_step
+from npcnn.threads import Interrupt, Workers, available_cpus
+from npcnn.training import Plan, cut, make_plan, train_step
 
 GROUP = 64  # batches between two looks at the progress bar, where no training is done
+
+
+def _check_built(layer: Layer) -> None:
+    """Raise a ValueError unless `build` has done what it promises."""
+    if layer.output_shape is None:
+        raise layer.error("build must set output_shape")
+    for key, p in layer.params.items():
+        if p.dtype != layer.dtype:
+            raise layer.error(f"build made {key!r} of {p.dtype} in a model of {layer.dtype}; make it with self.dtype")
 
 
 class Sequential:
@@ -58,16 +69,19 @@ class Sequential:
         for layer in layers:
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential: layers must be objects from npcnn.layers, got {layer!r}")
+            if not hasattr(layer, "params"):
+                raise TypeError(f"Sequential: {type(layer).__name__}.__init__ must call super().__init__()")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError("Sequential: the same layer object stands in the list twice; make a second one")
         shape = layers.pop(0).output_shape if layers and isinstance(layers[0], Input) else None
         if not layers:
             raise ValueError("Sequential: layers is empty; a model needs at least one layer behind its Input")
+        shape = shape or layers[0].input_shape  # that of a layer which is part of another model too
 
         self.layers = layers
         self.name = name
         self.kernels = check_rung(kernels, "Sequential")
-        self.dtype = check_dtype(dtype, "Sequential")
+        self.dtype = check_dtype("Sequential: dtype", dtype)
         self.threads = check_count("Sequential: threads", available_cpus() if threads is None else threads)
         self.rng = check_seed("Sequential: seed", seed)
         self.input_shape: Shape | None = None
@@ -75,9 +89,11 @@ class Sequential:
         self.loss: Any = None
         self.metrics: list[Any] = []
         self.history: History | None = None
+        self._predicting: Any = (None, None)  # the plan of the last `predict`, and what it depends on
         self._name_layers()
         for layer in layers:
-            layer.model_kernels, layer.dtype = self.kernels, layer.dtype or self.dtype
+            layer.model_kernels = layer.model_kernels or self.kernels
+            layer.dtype = layer.dtype or self.dtype
         if shape:
             self.build(shape)
 
@@ -93,28 +109,20 @@ class Sequential:
         if isinstance(sizes, tuple) and sizes[:1] == (None,):
             sizes = sizes[1:]  # as one would write it for Keras, with the batch axis in front
         first = shape = Input(sizes).shape
-        new = [layer for layer in self.layers if layer.output_shape is None]
-        state = self.rng.bit_generator.state
-        try:
-            for layer in self.layers:
-                if layer.output_shape is None:
-                    layer.build(shape, self.rng)
-                    layer.input_shape = shape
-                elif layer.input_shape != shape:
-                    raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
-                if layer.output_shape is None:
-                    raise layer.error("build must set output_shape")
-                shape = layer.output_shape
-        except Exception:
-            self._forget(new, state)
-            raise
+        built, rng = [copy.copy(layer) for layer in self.layers], copy.deepcopy(self.rng)
+        for layer in built:
+            if layer.output_shape is None:
+                layer.params = {}
+                layer.build(shape, rng)
+                layer.input_shape = shape
+                _check_built(layer)
+            elif layer.input_shape != shape:
+                raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
+            shape = layer.output_shape
+        for layer, copied in zip(self.layers, built, strict=True):  # only now: a layer that fails leaves none built
+            vars(layer).update(vars(copied))
+        self.rng.bit_generator.state = rng.bit_generator.state
         self.input_shape = first
-
-    def _forget(self, layers: list[Layer], state: Any) -> None:
-        """Undo a build."""
-        for layer in layers:
-            layer.input_shape, layer.output_shape, layer.params = None, None, {}
-        self.rng.bit_generator.state = state
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
         """Choose how to train.
@@ -158,8 +166,9 @@ class Sequential:
     ) -> History:
         """Train: `epochs` times over the examples, one update of the weights for every `batch_size` of them.
 
-        Ctrl-C stops after the step at hand; what was learned is kept, and the epochs that were finished are in the
-        history.
+        Ctrl-C stops after the step at hand; what was learned is kept, and the finished epochs are in the history. A
+        program that calls `fit` in a loop learns of it by `history.interrupted`. (Where the program has a handler of
+        its own for Ctrl-C, or ignores it, nothing of this happens.)
 
         Args:
             x: examples (N, *input_shape), of any number type; they are not scaled.
@@ -181,25 +190,22 @@ class Sequential:
         epochs = check_count("epochs", epochs)
         verbose = resolve_verbose(verbose)
         rng = self.rng if seed is None else check_seed("seed", seed)
-        unbuilt, state = [layer for layer in self.layers if layer.output_shape is None], self.rng.bit_generator.state
-        built_here = self.input_shape is None
-        if built_here:
-            self.build(as_examples("x", x).shape[1:])
-        try:
-            x, y = self._check_examples("", x, y)
-            if validation_data is None:
-                x, y, validation = split_tail(x, y, validation_split)
-            elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
-                validation = self._check_examples("validation_data: ", *validation_data)
-            else:
-                size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
-                got = f"{type(validation_data).__name__}{size}"
-                raise ValueError(f"validation_data must be a pair (x, y), got {got}")
-        except Exception:
-            if built_here:
-                self._forget(unbuilt, state)
-                self.input_shape = None
-            raise
+        trial = self  # what is refused leaves a model without weights without weights
+        if self.input_shape is None:
+            trial = copy.copy(self)
+            trial.layers, trial.rng = [copy.copy(layer) for layer in self.layers], copy.deepcopy(self.rng)
+            trial.build(as_examples("x", x).shape[1:])
+        x, y = trial._check_examples("", x, y)
+        if validation_data is None:
+            x, y, validation = split_tail(x, y, validation_split)
+        elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
+            validation = trial._check_examples("validation_data: ", *validation_data)
+        else:
+            size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
+            got = f"{type(validation_data).__name__}{size}"
+            raise ValueError(f"validation_data must be a pair (x, y), got {got}")
+        if self.input_shape is None:
+            self.build(x.shape[1:])
 
         self.history = History()
         plan = self._plan()
@@ -277,7 +283,7 @@ class Sequential:
         self._need_weights("predict")
         x = check_images("x", x, self.input_shape)
         shards = list(cut(np.arange(len(x)), check_count("batch_size", 32 if batch_size is None else batch_size)))
-        plan, outputs = make_plan(self.layers, self.dtype), []
+        plan, outputs = self._plan_of_predict(), []
         with Workers(self.threads) as workers, Progress("Predict", len(shards), resolve_verbose(verbose)) as progress:
             for group in cut(shards, GROUP):
                 outputs += workers.map(lambda shard: plan.forward(x[shard])[0], group)
@@ -325,10 +331,8 @@ class Sequential:
         Raises:
             RuntimeError: before build.
         """
-        from npcnn.summary import summary_table
-
         self._need_weights("summary")
-        print_fn(summary_table(self))
+        print_fn(summary_table(self, self._plan().steps))
 
     def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
         """Write architecture, weights, optimizer and history to a .keras file, which Keras can load too.
@@ -352,7 +356,14 @@ class Sequential:
     # ------------------------------------------------------------------ what the methods above share
 
     def _plan(self) -> Plan:
-        return make_plan(self.layers, self.dtype, self.loss, self.metrics)
+        return make_plan(self.layers, self.dtype, self.loss, self.metrics, self.kernels)
+
+    def _plan_of_predict(self) -> Plan:
+        """The plan without the loss, kept until a layer changes: to lay it out takes as long as to predict an image."""
+        layers = [(layer, layer.kernels, id(layer.params)) for layer in self.layers]
+        if (self.kernels, layers) != self._predicting[0]:
+            self._predicting = (self.kernels, layers), make_plan(self.layers, self.dtype, kernels=self.kernels)
+        return self._predicting[1]
 
     def _named(self, values: np.ndarray) -> dict[str, float]:
         return dict(zip(["loss", *(metric.name for metric in self.metrics)], map(float, values), strict=True))

@@ -1,19 +1,15 @@
 """One training step, readable top to bottom: cut the batch into shards, forward, loss, backward, sum, update.
 
-A shard is a few images that go through the whole network together, on a thread of their own: kernels and NumPy both let
-other threads run while they compute. The cut does not depend on how many threads there are, and the shards' gradients
-are added in the order of the shards, so the same seed gives the same bits on one thread and on sixteen.
+A shard is a few images that go through the whole network together, on a thread of their own (see `npcnn.threads`). The
+cut does not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so
+the same seed gives the same bits on one thread and on sixteen.
 
-While threads are at work, BLAS is held to one thread each: its own threads would spin while they wait, and take the
-cores from ours. Its setting is put back afterwards.
+Backpropagation is the loop in `Plan.backward`: from the last layer to the first, each is given dL/d(its output), and
+returns dL/d(its input), which is dL/d(output) of the layer before. That is the chain rule.
 """
 
 import copy
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +19,12 @@ from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.layer import Layer
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from npcnn.threads import Workers
 
 SHARD = 64  # images at most; a batch of two or more makes at least two shards
+OWN_LOSSES = (SparseCategoricalCrossentropy, CategoricalCrossentropy)
+
+Gradients = dict[str, np.ndarray]  # one for each parameter, under the key "layer/parameter"
 
 
 def train_step(
@@ -34,32 +34,36 @@ def train_step(
     x: np.ndarray,
     y: np.ndarray,
     batch: np.ndarray,
-    workers: "Workers",
+    workers: Workers,
 ) -> np.ndarray:
     """Take one step on the examples numbered by `batch`; return [loss, *metrics], summed over them, before the step."""
 
-    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, Gradients]:
         output, caches = plan.forward(x[shard], training=True)
         totals, cache = plan.score(y[shard], output)
         dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
         return totals, plan.backward(dy, caches)[1]
 
-    totals = np.zeros(1 + len(plan.metrics))
-    grads: dict[str, np.ndarray] = {}
-    for shard_totals, shard_grads in workers.map(shard_pass, shards_of(batch)):
-        totals = totals + shard_totals
-        for key, g in shard_grads.items():
-            if key in grads:
-                grads[key] += g
-            else:
-                grads[key] = g
-    optimizer.update(params, {key: grads[key] for key in params})
-    return totals
+    totals, grads = zip(*workers.map(shard_pass, shards_of(batch)), strict=True)
+    optimizer.update(params, add_up(grads, params))
+    return sum(totals)
 
 
 def shards_of(batch: np.ndarray) -> Iterator[np.ndarray]:
     """Cut a batch into shards."""
     return cut(batch, min(SHARD, -(-len(batch) // 2)))
+
+
+def add_up(grads: Sequence[Gradients], keys: Iterable[str]) -> Gradients:
+    """Return the sums of the shards' gradients, in the order of the shards.
+
+    The layers' own arrays are left as they are: the first two make a new one, to which the others are added.
+    """
+    sums = {key: grads[0][key] for key in keys}
+    for i, more in enumerate(grads[1:]):
+        for key in sums:
+            sums[key] = np.add(sums[key], more[key], out=sums[key] if i else None)
+    return sums
 
 
 @dataclass
@@ -81,11 +85,11 @@ class Plan:
                 caches.append(cache)
         return x, caches
 
-    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
-        """Return dL/dx, if the first step needs it, and every parameter's gradient under the key "layer/parameter"."""
+    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray | None, Gradients]:
+        """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter."""
         dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
-            dy, step_grads = step.backward(dy, cache)
+            dy, step_grads = step.backward(dy, cache)  # dL/dx of this step is dL/dy of the one before
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
@@ -94,21 +98,28 @@ class Plan:
         return dy, grads
 
     def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Return [loss, *metrics], each summed over the shard, and the loss' cache."""
-        loss, cache = self.loss.forward(y, output)
+        """Return [loss, *metrics], each summed over the shard, and the loss' cache; `y` has been checked before."""
+        compute = self.loss.compute if type(self.loss) in OWN_LOSSES else self.loss.forward
+        loss, cache = compute(y, output)
         y_pred = self.loss.probabilities(cache) if self.joined else output
         means = [float(loss)] + [float(metric(y, y_pred)) for metric in self.metrics]
         return len(y) * np.array(means), cache
 
 
-def make_plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = ()) -> Plan:
+def make_plan(
+    layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = (), kernels: str | None = None
+) -> Plan:
     """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss; and on
     the rung `fused`, convolution, ReLU and pool become one step where they can.
 
-    The steps share their parameters with the layers.
+    The steps share their parameters with the layers. `kernels` is the rung of those that name none.
     """
     steps = [step for layer in layers for step in layer.split_activation()]
-    joined = type(steps[-1]) is Softmax and type(loss) in (SparseCategoricalCrossentropy, CategoricalCrossentropy)
+    for i, step in enumerate(steps):
+        if kernels and step.rung != (step.kernels or kernels):  # it is part of another model too, on another rung
+            steps[i] = copy.copy(step)
+            steps[i].model_kernels = kernels
+    joined = type(steps[-1]) is Softmax and type(loss) in OWN_LOSSES
     if joined:
         steps, loss = steps[:-1], type(loss)(from_logits=True)
     steps = fuse(steps)
@@ -123,13 +134,12 @@ def make_plan(layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Se
 def fuse(steps: list[Any]) -> list[Layer]:
     """Put one ConvReLUMaxPool in the place of every three steps that it fits."""
     fused: list[Layer] = []
-    while steps:
-        if ConvReLUMaxPool.fits(steps[:3]):
-            fused.append(ConvReLUMaxPool(steps[0], steps[2]))
-            steps = steps[3:]
-        else:
-            fused.append(steps[0])
-            steps = steps[1:]
+    at = 0
+    while at < len(steps):
+        three = steps[at : at + 3]
+        fits = ConvReLUMaxPool.fits(three)
+        fused.append(ConvReLUMaxPool(three[0], three[2]) if fits else steps[at])
+        at += 3 if fits else 1
     return fused
 
 
@@ -137,84 +147,3 @@ def cut(items: Any, size: int) -> Iterator[Any]:
     """Yield runs of `size` items; the last may be shorter."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def available_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-class Workers:
-    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
-
-    # BLAS has one setting for the whole process: the first at work changes it, the last one puts it back.
-    _lock = threading.Lock()
-    _at_work = 0
-    _blas: Any = None
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-
-    def __enter__(self) -> "Workers":
-        from threadpoolctl import threadpool_limits
-
-        with Workers._lock:
-            if Workers._at_work == 0:
-                Workers._blas = threadpool_limits(limits=1, user_api="blas")
-            Workers._at_work += 1
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        try:
-            if self._pool:
-                self._pool.shutdown(cancel_futures=True)
-        finally:
-            with Workers._lock:
-                Workers._at_work -= 1
-                if Workers._at_work == 0:
-                    Workers._blas.restore_original_limits()
-
-    def map(self, function: Callable, items: Iterable) -> list:
-        """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
-        items = list(items)
-        results: list[Any] = [None] * len(items)
-        numbers = iter(range(len(items)))  # whoever is free takes the next
-
-        def work() -> None:
-            for i in numbers:
-                results[i] = function(items[i])
-
-        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)] if self._pool else []
-        work()
-        for other in others:
-            other.result()
-        return results
-
-
-class Interrupt:
-    """Turns Ctrl-C into a flag that is looked at between steps, so that no update is cut in half.
-
-    A context manager. The first Ctrl-C sets `raised`; the second raises KeyboardInterrupt where it strikes.
-    """
-
-    def __init__(self) -> None:
-        self.raised = False
-
-    def __enter__(self) -> "Interrupt":
-        # Only the main thread may set signal handlers, and only it gets Ctrl-C.
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self.raised:
-            raise KeyboardInterrupt
-        self.raised = True
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._previous)

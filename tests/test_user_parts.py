@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npcnn import Sequential, layers, losses, training
+from npcnn import Sequential, layers, losses, optimizers
 
 
 class Scale(layers.Layer):
@@ -97,6 +97,109 @@ def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
     assert model.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
 
 
+def test_a_layer_may_return_one_array_as_two_gradients():
+    # Of y = a + b both gradients are the sum of dy. In training, the second shard's must not be added to the first's
+    # twice, only because both are the same array.
+    class Sum(Scale):
+        def build(self, input_shape, rng=None):
+            self.params = {key: np.zeros(1, self.dtype) for key in "ab"}
+            self.output_shape = input_shape
+
+        def forward(self, x, training=False):
+            return x + self.params["a"] + self.params["b"], None
+
+        def backward(self, dy, cache):
+            g = dy.sum(keepdims=True).reshape(1)
+            return dy, {"a": g, "b": g}
+
+    model = Sequential([layers.Input((1,)), Sum()])
+    model.compile(optimizers.SGD(0.5), MeanSquaredError())
+    model.fit(np.zeros((3, 1)), np.full((3, 1), 1.0), batch_size=3, verbose=0)
+    np.testing.assert_allclose(model.get_weights(), [[1.0], [1.0]])  # 0.5 * 2 * the error, which is 1
+
+
+def test_gradients_that_a_layer_keeps_are_not_added_to():
+    kept = []
+
+    class Keeper(Scale):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            kept.append((grads["a"], grads["a"].copy()))
+            return dx, grads
+
+    model = Sequential([layers.Input((2,)), Keeper()])
+    model.compile("sgd", MeanSquaredError())
+    model.fit(np.ones((300, 2)), np.zeros((300, 2)), batch_size=300, verbose=0)
+    assert len(kept) == 5  # shards
+    for array, copy in kept:
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_only_fit_runs_layers_in_training():
+    seen = set()
+
+    class Watch(Scale):
+        def forward(self, x, training=False):
+            seen.add(training)
+            return super().forward(x, training)
+
+    model = Sequential([layers.Input((2,)), Watch()])
+    model.compile("sgd", MeanSquaredError())
+    x, y = np.ones((4, 2)), np.ones((4, 2))
+    model.predict(x)
+    model.evaluate(x, y, verbose=0)
+    assert seen == {False}
+    seen.clear()
+    model.fit(x, y, verbose=0)
+    assert seen == {True}
+    model.fit(x, y, validation_data=(x, y), verbose=0)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("behind", [[], [layers.Dense(3, "softmax")]])
+def test_a_layers_own_attributes_may_have_any_name(behind):
+    class Named(Scale):
+        activation, operation, geometry, conv, joined = "tanh", "add", (1,), None, True
+
+    model = Sequential([layers.Input((2,)), Named(name="n"), *behind])
+    model.compile("sgd", MeanSquaredError())
+    model.fit(np.ones((4, 2)), np.ones((4, model.output_shape[0])), verbose=0)
+    printed = []
+    model.summary(print_fn=printed.append)
+    assert "n (Named)" in printed[0]
+
+
+def test_a_layer_whose_parameters_have_another_float_type_than_its_model_is_named():
+    class Wide(Scale):
+        def build(self, input_shape, rng=None):
+            super().build(input_shape)
+            self.params = {"a": np.ones(1)}
+
+    with pytest.raises(ValueError, match="Wide 'w': build made 'a' of float64 in a model of float32.*self.dtype"):
+        Sequential([layers.Input((2,)), Wide(name="w")])
+    Sequential([layers.Input((2,)), Wide()], dtype="float64")
+
+
+def test_a_layer_that_does_not_call_the_constructor_of_layer_is_named():
+    class Bare(Scale):
+        def __init__(self):
+            pass
+
+    with pytest.raises(TypeError, match=r"Bare.__init__ must call super\(\).__init__\(\)"):
+        Sequential([layers.Input((2,)), Bare()])
+
+
+def test_labels_are_checked_once_a_call_and_not_once_a_step(monkeypatch):
+    checks = []
+    check = losses.SparseCategoricalCrossentropy.check_labels
+    counting = lambda self, labels, shape: checks.append(shape) or check(self, labels, shape)  # noqa: E731
+    monkeypatch.setattr(losses.SparseCategoricalCrossentropy, "check_labels", counting)
+    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(np.ones((40, 2)), np.zeros(40, int), batch_size=4, epochs=2, verbose=0)
+    assert checks == [(40, 3)]
+
+
 def test_a_layer_that_forgets_a_gradient_is_named():
     class Forgetful(Scale):
         def backward(self, dy, cache):
@@ -108,12 +211,18 @@ def test_a_layer_that_forgets_a_gradient_is_named():
         model.fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
 
 
-def test_a_layer_that_names_no_rung_takes_that_of_the_model_it_is_in_now():
+def test_a_layer_in_two_models_shares_its_weights_and_runs_on_each_models_own_rung():
+    # As in Keras: a model of another's first layers shows what these see. It must not change the other.
     dense = layers.Dense(2)
     first = Sequential([layers.Input((2,)), dense], kernels="loops")
-    second = Sequential([layers.Input((2,)), dense], kernels="im2col")
-    assert dense.kernels is None and dense.rung == "im2col"
-    assert first.params["dense/kernel"] is second.params["dense/kernel"]  # shared, as in Keras
+    second = Sequential(first.layers, kernels="im2col")
+    assert first.params["dense/kernel"] is second.params["dense/kernel"]
+    printed = []
+    for model in (first, second):
+        model.summary(print_fn=printed.append)
+    assert [table.count("loops") for table in printed] == [1, 0]
+    assert [model._plan_of_predict().steps[0].rung for model in (first, second)] == ["loops", "im2col"]
+    assert dense.kernels is None and dense.rung == "loops"  # on its own, a layer runs as in the first
 
 
 def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
@@ -125,22 +234,6 @@ def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
     for m in (model, fresh):
         m.build((4, 4))
     np.testing.assert_array_equal(model.get_weights()[0], fresh.get_weights()[0])
-
-
-def test_blas_is_put_back_when_two_models_work_at_once():
-    from threadpoolctl import threadpool_info
-
-    def blas_threads():
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
-    before = blas_threads()
-    first, second = training.Workers(1), training.Workers(1)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__()
-    assert set(blas_threads()) == {1}
-    second.__exit__()
-    assert blas_threads() == before
 
 
 def test_a_softmax_in_front_of_a_loss_from_logits_is_warned_of():

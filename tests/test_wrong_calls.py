@@ -65,8 +65,8 @@ def built_wrongly():
 
 # Rows are (call, error, words); a call takes m, with m.model, m.x (20, 8, 8, 1) and m.y (20,) of labels 0 to 2.
 MAKING_A_LAYER = {
-    "no filters": (lambda m: Conv2D(0, 3), ValueError, ["Conv2D", "filters", "positive integer", "got 0"]),
-    "negative filters": (lambda m: Conv2D(-8, 3), ValueError, ["Conv2D", "filters", "positive", "-8"]),
+    "no filters": (lambda m: Conv2D(0, 3), ValueError, ["Conv2D", "filters", "at least 1", "got 0"]),
+    "negative filters": (lambda m: Conv2D(-8, 3), ValueError, ["Conv2D", "filters", "at least 1", "-8"]),
     "fractional filters": (lambda m: Conv2D(2.5, 3), ValueError, ["Conv2D", "filters", "integer", "2.5"]),
     "kernel of zero": (lambda m: Conv2D(8, 0), ValueError, ["Conv2D", "kernel_size", "positive", "got 0"]),
     "kernel in 3-D": (lambda m: Conv2D(8, (3, 3, 3)), ValueError, ["Conv2D", "kernel_size", "pair", "(3, 3, 3)"]),
@@ -96,7 +96,7 @@ MAKING_A_LAYER = {
         ValueError,
         ["Dense", "bias_initializer", "[0]", "zeros"],
     ),
-    "negative units": (lambda m: Dense(-1), ValueError, ["Dense", "units", "positive", "-1"]),
+    "negative units": (lambda m: Dense(-1), ValueError, ["Dense", "units", "at least 1", "-1"]),
     "units as a string": (lambda m: Dense("10"), ValueError, ["Dense", "units", "integer", "'10'"]),
     "units as True": (lambda m: Dense(True), ValueError, ["Dense", "units", "integer", "True"]),
     "pool of zero": (lambda m: MaxPool2D(0), ValueError, ["MaxPool2D", "pool_size", "positive", "got 0"]),
@@ -297,6 +297,11 @@ IMAGES = {
         lambda m: m.model.predict(m.x[0]),
         ValueError,
         ["x must", "(N, 8, 8, 1)", "got (8, 8, 1)", "x[None]"],
+    ),
+    "one image without channels": (
+        lambda m: m.model.predict(m.x[0, ..., 0]),
+        ValueError,
+        ["x must", "(N, 8, 8, 1)", "got (8, 8)", "x[None, ..., None]"],
     ),
     "too many channels": (
         lambda m: m.model.fit(np.repeat(m.x, 3, axis=-1), m.y, verbose=0),

@@ -10,7 +10,8 @@ import numpy as np
 from npcnn import Sequential, layers
 from npcnn.gradient_check import GradientKeeper
 from npcnn.kernels import RUNGS
-from npcnn.training import Workers, make_plan, train_step
+from npcnn.threads import Workers
+from npcnn.training import make_plan, train_step
 
 COMPLEX_RUNGS = [rung for rung in RUNGS if rung != "fused"]  # fused takes real numbers only
 LAYER_RUNGS = [rung for rung in RUNGS if rung != "fused"]  # fused is three layers at once: it needs a model

@@ -1,0 +1,99 @@
+"""What a user sees in a terminal: a line or a bar an epoch, as Keras users know it, and the table of `summary()`."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from npcnn.kernels import rung_of
+from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
+from npcnn.layers.max_pool2d import MaxPool2D
+from npcnn.layers.weighted import WeightedLayer
+
+HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")
+
+
+def resolve_verbose(verbose: Any) -> int:
+    """Return 0 (silent), 1 (a bar) or 2 (a line when done); "auto" is a bar on a terminal, else a line.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+    return (1 if sys.stdout.isatty() else 2) if verbose == "auto" else int(verbose)
+
+
+class Progress:
+    """Batches done, time, and running means of the loss and the metrics; a context manager.
+
+    Args:
+        label: what is being done, in front of the line.
+        total: how many batches there are.
+        verbose: 0, 1 or 2, see `resolve_verbose`.
+    """
+
+    def __init__(self, label: str, total: int, verbose: int) -> None:
+        self.label, self.total, self.verbose = label, total, verbose
+        self.done = 0
+        self.values: dict[str, float] = {}
+        self.start = time.perf_counter()
+        self.bar: Any = None
+        if verbose == 1:
+            from tqdm import tqdm
+
+            layout = "{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
+            self.bar = tqdm(total=total, desc=label, bar_format=layout, file=sys.stdout)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def show(self, values: dict[str, float], batches: int = 0) -> None:
+        """So many more batches are done; `values` are the means so far."""
+        self.values = values
+        self.done += batches
+        if self.bar:
+            self.bar.set_postfix_str(_line(values), refresh=batches == 0)
+            self.bar.update(batches)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.close()
+        if self.verbose == 2 and kind is None:
+            seconds = time.perf_counter() - self.start
+            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {_line(self.values)}", flush=True)
+
+
+def _line(values: dict[str, float]) -> str:
+    return " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
+
+
+def summary_table(model: Any, steps: list[Any]) -> str:
+    """Return a table: every layer, its output shape, its parameters, its multiply-adds for one image, its kernels.
+
+    `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one.
+    """
+    fused = {part.name for step in steps if isinstance(step, ConvReLUMaxPool) for part in (step.conv, step.pool)}
+    rows = [HEADINGS]
+    for layer in model.layers:
+        kinds = ", ".join(type(part).__name__ for part in layer.split_activation())
+        shape = f"(N, {', '.join(map(str, layer.output_shape))})"
+        rung = ""
+        if isinstance(layer, WeightedLayer | MaxPool2D):
+            rung = "fused" if layer.name in fused else rung_of(layer.operation, layer.kernels or model.kernels)
+        counts = f"{layer.parameter_count:,}", f"{layer.multiply_adds:,}"
+        rows.append((f"{layer.name} ({kinds})", shape, *counts, rung))
+    parameters = sum(layer.parameter_count for layer in model.layers)
+    multiply_adds = sum(layer.multiply_adds for layer in model.layers)
+    rows.append(("Total", "", f"{parameters:,}", f"{multiply_adds:,}", ""))
+
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    size = sum(p.nbytes for p in model.params.values()) / 1024
+    input_shape = ", ".join(map(str, model.input_shape))
+    title = f"Model {model.name!r}: input (N, {input_shape}), {model.dtype}, {size:,.0f} KiB of weights"
+    return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])

@@ -1,0 +1,136 @@
+"""Threads that share the work on a batch, what has to hold still meanwhile, and Ctrl-C.
+
+Kernels and NumPy both let other threads run while they compute. BLAS has threads of its own, which spin while they wait
+and would take the cores from ours; so it is held to one thread while ours are at work, and then put back.
+"""
+
+import functools
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Blas:
+    """BLAS held to one thread for as long as anybody asks: it has one setting for the whole process.
+
+    The first who asks changes the setting, the last one to leave puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users = threading.Lock(), 0
+        self._before: list[tuple[Any, int]] = []  # each library, and how many threads it had
+
+    def hold(self) -> None:
+        """Hold BLAS to one thread."""
+        with self._lock:
+            if self._users == 0:
+                self._before = [(library, library.get_num_threads()) for library in _blas_libraries()]
+                for library, _ in self._before:
+                    library.set_num_threads(1)
+            self._users += 1
+
+    def release(self) -> None:
+        """Say that one who asked is done."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._put_back()
+
+    def after_fork(self) -> None:
+        """In a forked child, where nobody is at work any more: put the setting back."""
+        if self._users:
+            self._put_back()
+        self._lock, self._users = threading.Lock(), 0
+
+    def _put_back(self) -> None:
+        for library, threads in self._before:
+            library.set_num_threads(threads)
+
+
+@functools.cache
+def _blas_libraries() -> list[Any]:
+    """The BLAS that NumPy has loaded. To look for it takes ten times as long as to predict an image."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+BLAS = Blas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=BLAS.after_fork)
+
+
+class Workers:
+    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        BLAS.hold()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        try:
+            if self._pool:
+                self._pool.shutdown(cancel_futures=True)
+        finally:
+            BLAS.release()
+
+    def map(self, function: Callable, items: Iterable) -> list:
+        """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
+        items = list(items)
+        results: list[Any] = [None] * len(items)
+        numbers = iter(range(len(items)))  # whoever is free takes the next
+
+        def work() -> None:
+            for i in numbers:
+                results[i] = function(items[i])
+
+        others = min(self.threads, len(items)) - 1
+        if others > 0 and not self._pool:
+            self._pool = ThreadPoolExecutor(self.threads - 1)
+        waiting = [self._pool.submit(work) for _ in range(others)]
+        work()
+        for other in waiting:
+            other.result()
+        return results
+
+
+class Interrupt:
+    """Turns Ctrl-C into a flag that is looked at between steps, so that no update is cut in half.
+
+    A context manager. The first Ctrl-C sets `raised`; the second raises KeyboardInterrupt where it strikes. It only
+    does so where Python's own handler is in place: a program that ignores Ctrl-C, as one does that a script starts in
+    the background, or that has a handler of its own, keeps what it has. Signal handlers belong to the main thread.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __enter__(self) -> "Interrupt":
+        main = threading.current_thread() is threading.main_thread()
+        self._ours = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.raised:
+            raise KeyboardInterrupt
+        self.raised = True
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
