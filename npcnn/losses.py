@@ -61,7 +61,7 @@ class _Crossentropy:
         return self.compute(self.check_labels(y_true, y_pred.shape), y_pred)
 
     def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
-        """Do as `forward` does, with labels that `check_labels` has returned: training checks them once for all steps."""
+        """Do as `forward` does, with labels from `check_labels`: training checks them once for all its steps."""
         raise NotImplementedError
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

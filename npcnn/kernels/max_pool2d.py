@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.complex_step import comparable
 from npcnn.kernels.compile import jit
 from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
 
@@ -20,9 +21,9 @@ from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output
 def beats(value: Any, best: Any) -> Any:
     """Whether value takes the place of best: it is larger (a tie keeps the first), or it is the first NaN seen.
 
-    For numbers and for arrays alike. Complex numbers are compared by their real parts (see `npcnn.gradient_check`).
+    For numbers and for arrays alike.
     """
-    return (value.real > best.real) | ((value != value) & (best == best))
+    return (comparable(value) > comparable(best)) | ((value != value) & (best == best))
 
 
 # ------------------------------------------------------------------ loops: the definition, index by index
