@@ -83,9 +83,11 @@ BUGS = {
         "kernels.windows", "dx[:, top : dx.shape[1] - bottom", "dx[:, bottom : dx.shape[1] - top", CONV, None),
     # ------------------------------------------------------------ pooling
     "a tie goes to the last": (
-        "kernels.max_pool2d", "(comparable(value) > comparable(best))", "(comparable(value) >= comparable(best))", GOLDEN_POOL, None),
+        "kernels.max_pool2d", "(comparable(value) > comparable(best))", "(comparable(value) >= comparable(best))",
+        GOLDEN_POOL, None),
     "the smallest is pooled": (
-        "kernels.max_pool2d", "(comparable(value) > comparable(best))", "(comparable(value) < comparable(best))", GOLDEN_POOL, None),
+        "kernels.max_pool2d", "(comparable(value) > comparable(best))", "(comparable(value) < comparable(best))",
+        GOLDEN_POOL, None),
     "padded zeros may win a window": (
         "kernels.max_pool2d", """    xp = pad(x, pads, -np.inf)
     windows =""", """    xp = pad(x, pads, 0)
