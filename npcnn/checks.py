@@ -1,6 +1,7 @@
-"""Checks of arguments and data: each returns what it was given, in one form, or says what is wrong and what would do.
+"""Checks of arguments and data. Each returns what it was given, in one form.
 
-`name` is what the caller calls the value, with the layer in front where there is one: "Conv2D 'c': filters".
+What does not fit raises a ValueError (a TypeError where it is no number at all) that says what was got and what would
+do. `name` is what the caller calls the value, with the layer in front where there is one: "Conv2D 'c': filters".
 """
 
 from typing import Any
@@ -11,22 +12,14 @@ import numpy as np
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Return value as an int of at least `least`.
-
-    Raises:
-        ValueError: it is not one.
-    """
+    """Return value as an int of at least `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     return int(value)
 
 
 def check_pair(name: str, value: Any) -> tuple[int, int]:
-    """Return (down, across) from a positive integer or a pair of them.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Return (down, across) from a positive integer or a pair of them."""
     try:
         pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
         down, across = (check_count(name, size) for size in pair)
@@ -36,44 +29,28 @@ def check_pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def check_number(name: str, value: Any, low: float, high: float, wanted: str) -> float:
-    """Return value as a float from `low` to below `high`; `wanted` says so in words.
-
-    Raises:
-        ValueError: it is not one.
-    """
+    """Return value as a float from `low` to below `high`; `wanted` says so in words."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value < high:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return float(value)
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return value as a bool.
-
-    Raises:
-        ValueError: it is neither True nor False.
-    """
+    """Return value as a bool."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def check_padding(name: str, value: Any) -> str:
-    """Return "valid" or "same".
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Return "valid" or "same"."""
     if not isinstance(value, str) or value.lower() not in ("valid", "same"):
         raise ValueError(f"{name} must be 'valid' or 'same', got {value!r}")
     return value.lower()
 
 
 def check_dtype(name: str, dtype: Any) -> str:
-    """Return "float32" or "float64".
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Return "float32" or "float64"."""
     try:
         found = np.dtype(dtype).name
     except TypeError:
@@ -84,11 +61,7 @@ def check_dtype(name: str, dtype: Any) -> str:
 
 
 def check_seed(name: str, seed: Any) -> np.random.Generator:
-    """Return the random numbers that start from `seed`.
-
-    Raises:
-        ValueError: it is neither None nor an integer of at least 0.
-    """
+    """Return the random numbers that start from `seed`."""
     if seed is not None:
         check_count(name, seed, least=0)
     return np.random.default_rng(seed)
@@ -98,11 +71,7 @@ def check_seed(name: str, seed: Any) -> np.random.Generator:
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
-    """Return value as an array.
-
-    Raises:
-        ValueError: its rows differ in shape.
-    """
+    """Return value as an array."""
     try:
         return np.asarray(value)
     except ValueError:
@@ -110,11 +79,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
 
 def as_examples(name: str, value: Any) -> np.ndarray:
-    """Return value as an array of two axes or more: examples, and what each of them holds.
-
-    Raises:
-        ValueError: it has fewer, or its rows differ in shape.
-    """
+    """Return value as an array of two axes or more: examples, and what each of them holds."""
     x = as_array(name, value)
     if x.ndim < 2:
         raise ValueError(f"{name} must have at least two axes, (N, ...), got shape {x.shape}")
@@ -122,12 +87,7 @@ def as_examples(name: str, value: Any) -> np.ndarray:
 
 
 def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
-    """Return x as an array (N, *input_shape) of finite numbers.
-
-    Raises:
-        TypeError: x does not hold numbers.
-        ValueError: x is empty, has another shape, or holds NaN or infinity.
-    """
+    """Return x as an array (N, *input_shape) of finite numbers."""
     x = as_array(name, x)
     if x.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of numbers, got dtype {x.dtype}")
@@ -164,11 +124,7 @@ def _check_finite(name: str, x: np.ndarray) -> None:
 
 
 def check_labels(name: str, y: Any, count: int) -> np.ndarray:
-    """Return y as an array with one label, or one row of labels, for each of `count` examples.
-
-    Raises:
-        ValueError: there are more or fewer.
-    """
+    """Return y as an array with one label, or one row of labels, for each of `count` examples."""
     y = as_array(name, y)
     if y.ndim == 0 or len(y) != count:
         got = f"{len(y)} labels" if y.ndim else repr(y.item())
