@@ -70,7 +70,7 @@ class _Crossentropy:
 
     def probabilities(self, cache: Any) -> np.ndarray:
         """Return the softmax of the logits, or the probabilities brought to the sum 1, that `forward` worked out."""
-        return cache[0].copy()  # whoever is given it may change it
+        return cache[0].copy()  # a metric may change what it is given, the cache must stay
 
     def _check_rows(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2:

@@ -1,11 +1,11 @@
 """One training step, readable top to bottom: cut the batch into shards, forward, loss, backward, sum, update.
 
+Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns the gradient of the loss with respect
+to its output, dy, into that with respect to its input, dx; and the input of one layer is the output of the one before.
+
 A shard is a few images that go through the whole network together, on a thread of their own (see `npcnn.threads`). The
 cut does not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so
 the same seed gives the same bits on one thread and on sixteen.
-
-Backpropagation is the loop in `Plan.backward`: from the last layer to the first, each is given dL/d(its output), and
-returns dL/d(its input), which is dL/d(output) of the layer before. That is the chain rule.
 """
 
 import copy
@@ -124,7 +124,7 @@ def make_plan(
         steps, loss = steps[:-1], type(loss)(from_logits=True)
     steps = fuse(steps)
     for i, step in enumerate(steps):
-        if step.params:  # nobody asks for the gradient of what the first of them is given
+        if step.params:  # the first one that learns: no layer before it needs its dx
             steps[i] = copy.copy(step)
             steps[i].needs_dx = False
             break

@@ -455,7 +455,7 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(digits):
 
 
 class CtrlC:
-    """A metric that presses Ctrl-C when it is asked for the so-manieth time. A small batch asks twice, once a shard."""
+    """A metric that presses Ctrl-C at its calls of these numbers. A small batch calls it twice, once a shard."""
 
     name = "ctrl_c"
 

@@ -7,11 +7,11 @@ Forward. A pooling window covers four positions of the convolution, p = 0, 1, 2,
     y[n, i, j, f] = max(0, z_0[f], z_1[f], z_2[f], z_3[f])
 
 The four sums share every weight that is read, and the maximum is taken before they ever reach memory. What is kept
-for the backward pass is one byte an output: the position that won (the first of equals), or NOBODY if none is above 0.
+for the backward pass is one byte an output: which position won (of equals, the first), or NO_WINNER if none is above 0.
 
 Backward. A maximum passes its gradient on to the winner alone, so of the four gradients of z three are zero;
-ReLU makes the fourth zero where nobody won. Everywhere else, with g = dy[n, i, j, f] and (r, q) the place of
-the winner,
+ReLU makes the fourth zero where the winner is not above 0. Everywhere else, with g = dy[n, i, j, f] and (r, q) the
+place of the winner,
 
     db[f]                    += g
     dw[kh, kw, c, f]         += g * x[n, r + kh, q + kw, c]
@@ -30,7 +30,7 @@ from npcnn.kernels.registers import aligned, block_size, padded
 from npcnn.kernels.windows import Pads, crop, output_size, pad
 
 FLOATS = np.dtype("float32"), np.dtype("float64")
-NOBODY = 4  # the winner of a window in which no position is above zero
+NO_WINNER = 4  # the winner of a window in which no position is above zero
 
 
 def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, pads: Pads) -> tuple[np.ndarray, Any]:
@@ -132,7 +132,7 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
                         if z3[f] > top or z3[f] != z3[f]:
                             top, p = z3[f], 3
                         y[n, i, j, f] = zero if top <= 0 else top
-                        winner[n, i, j, f] = p if top > 0 else NOBODY
+                        winner[n, i, j, f] = p if top > 0 else NO_WINNER
 
     return jit(fused_forward)
 
@@ -165,7 +165,7 @@ def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
                 for window in range(windows):
                     at[size] = corners[window] + steps[winner[n, window, f]]
                     g[size] = dy[n, window, f]
-                    size += winner[n, window, f] != NOBODY
+                    size += winner[n, window, f] != NO_WINNER
                 for e in range(size):
                     db[f] += g[e]
                 for kh in range(KH):
@@ -196,7 +196,7 @@ def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
                 for j in range(OW):
                     for f in range(F):
                         g, p = dy[n, i, j, f], winner[n, i, j, f]
-                        db[f] += zero if p == NOBODY else g
+                        db[f] += zero if p == NO_WINNER else g
                         g0[f] = g if p == 0 else zero
                         g1[f] = g if p == 1 else zero
                         g2[f] = g if p == 2 else zero

@@ -1,15 +1,19 @@
-"""What a model is made of; one class a file. Start reading at `conv2d.py`.
+"""What a model is made of; one class a file. `layer.py` says what every layer promises; `dense.py` is the simplest.
 
-One alphabet of shapes, in every docstring and comment:
+One alphabet, in every docstring and comment of the package:
 
     N   images in a batch           KH KW   height and width of a filter or a pooling window
     H W height and width            OH OW   height and width of an output
     C   channels in                 SH SW   strides, down and across
     F   filters: channels out       DH DW   dilation, down and across
-    U   units of a dense layer
+    U   units of a dense layer      K       classes that a loss or a metric tells apart
+    x   input of a layer            w, b    its weights: the parameters "kernel" and "bias"
+    y   output of a layer           L       the loss, one number
 
+A small letter counts what the capital is the number of: n of N images, i and j of OH and OW, kh, kw, c, f, u, k.
+The gradient of L with respect to x, dL/dx, is written dx and has the shape of x; so dy, dw, db.
 Images are (N, H, W, C): channels last, everywhere. Convolution kernels are (KH, KW, C, F), as in Keras.
-The gradient of the loss L by x is written dx, by w dw, and so on.
+(`fit` and the losses call the labels y, as Keras does.)
 """
 
 from npcnn.layers.conv2d import Conv2D

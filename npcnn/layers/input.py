@@ -1,4 +1,4 @@
-"""The door of a model: says what shape its data has."""
+"""Where data enters a model: the shape of one example."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ class Layer:
             model's, else "im2col".
     """
 
-    # False for the first layer of a model: nobody asks for the gradient of the data, so backward returns None for it.
+    # False for the first layer with parameters in a model: training needs no gradient of the data, and dx is None.
     needs_dx = True
 
     def __init__(self, *, name: str | None = None, dtype: str | None = None, kernels: str | None = None) -> None:

@@ -167,9 +167,9 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "fused: a tie goes to the last": (
         "kernels.conv_relu_max_pool", "if z3[f] > top or", "if z3[f] >= top or", FUSED, "fused"),
     "fused: ReLU's gate is open at 0": (
-        "kernels.conv_relu_max_pool", "p if top > 0 else NOBODY", "p if top >= 0 else NOBODY", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "p if top > 0 else NO_WINNER", "p if top >= 0 else NO_WINNER", FUSED, "fused"),
     "fused: ReLU's gate is forgotten in backward": (
-        "kernels.conv_relu_max_pool", "p if top > 0 else NOBODY", "p", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "p if top > 0 else NO_WINNER", "p", FUSED, "fused"),
     "fused: positions are numbered down, and read across": (
         "kernels.conv_relu_max_pool", "np.array([0, C, W * C,", "np.array([0, W * C, C,", FUSED, "fused"),
     "fused: dx is assigned where patches overlap": (
@@ -179,7 +179,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "fused, few channels: the second position's gradient goes to the third": (
         "kernels.conv_relu_max_pool", "g1[f] = g if p == 1", "g1[f] = g if p == 2", FUSED, "fused"),
     "fused, few channels: the bias hears of windows without a winner": (
-        "kernels.conv_relu_max_pool", "db[f] += zero if p == NOBODY else g", "db[f] += g", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "db[f] += zero if p == NO_WINNER else g", "db[f] += g", FUSED, "fused"),
     "fused: a pool that overlaps is taken for one that does not": (
         "layers.conv_relu_max_pool", "pool.pool_size == pool.strides == (2, 2)", "pool.pool_size == (2, 2)",
         f"{EXACT}::test_what_does_not_fit_the_fused_rung_is_computed_all_the_same", None),
