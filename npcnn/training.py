@@ -1,7 +1,7 @@
 """One training step, readable top to bottom: cut the batch into shards, forward, loss, backward, sum, update.
 
-Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns the gradient of the loss with respect
-to its output, dy, into that with respect to its input, dx; and the input of one layer is the output of the one before.
+Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns dy, the gradient of the loss with
+respect to its output, into dx, the one with respect to its input; and that input is the output of the layer before.
 
 A shard is a few images that go through the whole network together, on a thread of their own (see `npcnn.threads`). The
 cut does not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so
