@@ -230,7 +230,8 @@ class Sequential:
                         self.history.append(values)
                 self.history.interrupted = interrupt.raised
                 if interrupt.raised and verbose:
-                    print(f"Stopped in epoch {epoch + 1} after {seen} of {len(x)} examples; what was learned is kept.")
+                    where = f"epoch {epoch + 1} after {seen} of {len(x)} examples"
+                    print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
                 if interrupt.raised:
                     break
         return self.history
