@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npcnn import load_model
 from npcnn.datasets.mnist import SAMPLE
 from npcnn.kernels import RUNGS, rung_of
 
@@ -110,6 +111,22 @@ def test_versus_without_rivals_measures_npcnn_alone(run):
     limit = 96 * found["dense_flop"] / found["sgemm_flops"]["max"]
     assert found["dense_limit"] == pytest.approx(limit, rel=1e-4)
     assert f"take {found['dense_limit']:.3g} s" in printed and "best rival" not in printed
+
+
+def test_accuracy_trains_as_the_example_does(run, tmp_path):
+    printed, found = run("accuracy", "--seeds", "3", "4", "--epochs", "1")
+    example = ["--data", SAMPLE, "--epochs", "1", "--seed", "3", "--output", tmp_path / "example.keras"]
+    python(ROOT / "examples" / "train_mnist.py", *example)
+    first, second = (run["history"] for run in found["runs"])
+    assert first == {
+        key: pytest.approx(values, rel=1e-5)
+        for key, values in load_model(tmp_path / "example.keras").history.history.items()
+    }
+    confusion = np.array(found["confusion"])
+    np.testing.assert_array_equal(confusion.sum(axis=1), 100)  # the sample has 100 digits of each class to test on
+    assert np.trace(confusion) / 1000 == pytest.approx(first["val_accuracy"][0])
+    for key in ("val_accuracy", "accuracy"):
+        assert f"{100 * np.mean([first[key], second[key]]):.2f} %" in printed
 
 
 @pytest.mark.parametrize("name", RIVALS)
