@@ -51,7 +51,7 @@ def mnist_model(
 
 
 def train(model: Sequential, weights: list, x: np.ndarray, y: np.ndarray, batch_size: int) -> None:
-    """Train for an epoch, always from the same weights: how many gradients are zero decides what it costs."""
+    """Train for an epoch, always from the same weights: the share of zero gradients decides how long it takes."""
     model.set_weights(weights)
     if model.fit(x, y, batch_size, verbose=0).interrupted:
         raise KeyboardInterrupt

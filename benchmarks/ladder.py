@@ -3,11 +3,11 @@
     python benchmarks/ladder.py
 
 Operations are timed as training runs them, on one thread and one shard of real digits, in a model trained for an epoch,
-with the activations and gradients that flow there: how many of them are zero decides what the last rung costs. Where
-several rungs share an operation's kernel, it is timed once. The step is timed on all threads, at batch size 64. Nested
-Python loops take seconds per image, so they get one image.
+because the share of zeros among its gradients decides how long the last rung takes. Where several rungs share a kernel,
+it is timed once. The step is timed on all threads, at batch size 64. Nested Python loops take seconds per image, so
+they get one image.
 
-Also counts those zeros, and shows what happens where BLAS' threads and npcnn's work at the same time.
+Also counts those zeros, and shows what happens when BLAS' threads and npcnn's work at the same time.
 """
 
 import time
@@ -40,7 +40,7 @@ OPERATIONS = {
 }
 STEP, ADAM = ("training step", "all threads"), ("Adam", "update")
 
-# The kernels' names, slowest first. Dense layers have "product" where others have several rungs, Adam has "numpy".
+# The kernels, slowest first. Dense layers have "loops" and "product" only, Adam "numpy" and "jit".
 NAMES = ("loops", "im2col", "product", "numpy", "jit", "fused")
 STYLES = dict(zip(("fused", "jit", "im2col", "loops", "product", "numpy"), common.STYLES, strict=True))
 
