@@ -1,9 +1,10 @@
-"""What the benchmarks share: the model they measure, its data, timing in rounds, and reporting."""
+"""What the benchmarks share: the model they measure, its data, timing in turns, tables, JSON and pictures."""
 
 import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -20,13 +21,16 @@ from npcnn.threads import available_cpus
 
 # Okabe and Ito's colours, told apart by colour-blind readers; a marker says the same again.
 STYLES = [("#D55E00", "o"), ("#0072B2", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
+SHORTEST = 0.05  # seconds; tasks that take less are repeated until they take as long
 
 
 # ------------------------------------------------------------------ what is measured
 
 
-def seed_model(kernels: str, threads: int | None = None, size: int = 28, filters: tuple[int, int] = (32, 64)) -> Any:
-    """Return the network of examples/train_mnist.py, compiled, for images of size x size; always the same weights."""
+def mnist_model(
+    kernels: str, threads: int | None = None, size: int = 28, filters: tuple[int, int] = (32, 64), seed: int = 0
+) -> Sequential:
+    """Return the model of examples/train_mnist.py, compiled, for images of size x size."""
     model = Sequential(
         [
             layers.Input((size, size, 1)),
@@ -40,32 +44,45 @@ def seed_model(kernels: str, threads: int | None = None, size: int = 28, filters
         ],
         kernels=kernels,
         threads=threads,
+        seed=seed,
     )
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     return model
 
 
-def digits(source: str, train: int, test: int) -> tuple[list[np.ndarray], str]:
-    """Return [x_train, y_train, x_test, y_test], so many of each, and a line that says where they are from."""
+def train(model: Sequential, weights: list, x: np.ndarray, y: np.ndarray, batch_size: int) -> None:
+    """Train for an epoch, always from the same weights: the share of zero gradients decides how long it takes."""
+    model.set_weights(weights)
+    if model.fit(x, y, batch_size, verbose=0).interrupted:
+        raise KeyboardInterrupt
+
+
+def digits(source: str, train: int | None = None, test: int | None = None) -> tuple[list[np.ndarray], str]:
+    """Return [x_train, y_train, x_test, y_test], and a line that says where they are from.
+
+    `train` and `test` say how many; None means all. Where there are fewer, they are repeated.
+    """
     source = mnist.resolve(source)
     pairs = mnist.load_data(source)
-    arrays = []
+    arrays, repeated = [], ""
     for (x, y), count in zip(pairs, (train, test), strict=True):
+        count = count or len(x)
+        if count > len(x):
+            repeated = f", made of {len(pairs[0][0]):,} and {len(pairs[1][0]):,} by repeating them"
         x = x[:count, ..., None] / np.float32(255)
         arrays += [np.resize(x, (count, *x.shape[1:])), np.resize(y, count)]  # np.resize repeats what is too short
-    said = f"{source}, {train:,} digits to train on and {test:,} to predict"
-    if train > len(pairs[0][0]) or test > len(pairs[1][0]):
-        said += f", made of {len(pairs[0][0]):,} and {len(pairs[1][0]):,} by repeating them"
-    return arrays, said
+    counts = f"{len(arrays[0]):,} digits to train on and {len(arrays[2]):,} to test on"
+    return arrays, f"{Path(source).name}, {counts}{repeated}"
 
 
 # ------------------------------------------------------------------ timing
 
 
-def measure(tasks: dict[Hashable, Callable[[], Any]], rounds: int, least: float = 0.05) -> dict[Hashable, dict]:
-    """Time every task once a round, one after the other, so that what slows the machine for a while slows all alike.
+def time_in_turns(tasks: dict[Hashable, tuple[Callable[[], Any], int]], rounds: int) -> dict[Hashable, dict]:
+    """Return {key: seconds per image} for tasks {key: (function, how many images it works on)}.
 
-    The first call of each is a warm-up: it compiles, and is told apart. Short tasks are repeated for `least` seconds.
+    Every round times each task once, so that what slows the machine for a while slows all alike. First calls, which
+    may compile, are not counted.
     """
     from tqdm import tqdm
 
@@ -75,35 +92,38 @@ def measure(tasks: dict[Hashable, Callable[[], Any]], rounds: int, least: float 
             task()
         return (time.perf_counter() - start) / repeats
 
+    repeats: dict[Hashable, int] = {}
+    samples: dict[Hashable, list[float]] = {key: [] for key in tasks}
     with tqdm(total=len(tasks) * (rounds + 1), desc="Measuring", file=sys.stderr) as progress:
-        warm_up, repeats, samples = {}, {}, {}
-        for key, task in tasks.items():
-            warm_up[key] = seconds(task)
-            once = seconds(task) if warm_up[key] < 20 * least else warm_up[key]
-            repeats[key], samples[key] = max(1, round(least / once)), []
+        for key, (task, _) in tasks.items():
+            first = seconds(task)
+            once = seconds(task) if first < 20 * SHORTEST else first
+            repeats[key] = max(1, round(SHORTEST / once))
             progress.update()
         for _ in range(rounds):
-            for key, task in tasks.items():
-                samples[key].append(seconds(task, repeats[key]))
+            for key, (task, images) in tasks.items():
+                samples[key].append(seconds(task, repeats[key]) / images)
                 progress.update()
-    return {key: spread(samples[key]) | {"warm_up": warm_up[key]} for key in tasks}
+    return {key: spread(values) for key, values in samples.items()}
 
 
-def spread(samples: list[float]) -> dict[str, Any]:
-    """Return the median of the samples, the smallest, the largest, and all of them."""
-    return {"median": statistics.median(samples), "min": min(samples), "max": max(samples), "samples": samples}
+def spread(samples: list[float]) -> dict[str, float]:
+    """Return the median of the samples, the smallest and the largest."""
+    return {"median": statistics.median(samples), "min": min(samples), "max": max(samples)}
 
 
-# ------------------------------------------------------------------ reporting
+# ------------------------------------------------------------------ the command
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
+def parser(description: str, rounds: int | None = None) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark has; `rounds` is the default of --rounds."""
     new = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     new.add_argument("--data", default="auto", help="auto, mnist, tfds, sample, or a path (default: %(default)s)")
-    new.add_argument("--rounds", type=positive, default=5, help="how often to measure (default: %(default)s)")
+    if rounds:
+        new.add_argument("--rounds", type=positive, default=rounds, help="how often to measure (default: %(default)s)")
     folder = Path(__file__).with_name("results")
-    new.add_argument("--output-dir", type=Path, default=folder, help="for JSON and picture (default: %(default)s)")
+    new.add_argument("--output-dir", type=Path, default=folder, help="for JSON and pictures (default: %(default)s)")
+    new.add_argument("--redraw", type=Path, metavar="JSON", help="measure nothing; print and draw this file again")
     return new
 
 
@@ -114,12 +134,48 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def main(
+    name: str,
+    args: argparse.Namespace,
+    measure: Callable[[Any], dict[str, Any]],
+    report: Callable[[dict[str, Any]], None],
+    draw: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    """Measure and write NAME.json, or read such a file; then print its tables and draw its pictures beside it.
+
+    `measure(args)` returns the results, `report(results)` prints tables, `draw(results)` returns {name: figure}.
+    """
+    path = args.redraw or args.output_dir / f"{name}.json"
+    if not args.redraw:
+        results = {"command": command(), "machine": machine(), **measure(args)}
+        args.output_dir.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_json(results))
+    results = json.loads(path.read_text())
+    report(results)
+    figures = draw(results)
+    for stem, figure in figures.items():
+        figure.savefig(path.with_name(f"{stem}.png"), dpi=150, bbox_inches="tight")
+    print(f"\nThe numbers are in {path}, the picture is beside it: {', '.join(f'{stem}.png' for stem in figures)}.")
+
+
+def to_json(results: dict[str, Any]) -> str:
+    """Return the results as JSON, numbers rounded to six digits."""
+    rounded = json.loads(json.dumps(results), parse_float=lambda digits: float(f"{float(digits):.6g}"))
+    return json.dumps(rounded, indent=1) + "\n"
+
+
+def command() -> list[str]:
+    """Return how this program was called, but of paths only the last name: the rest is of this machine alone."""
+    script, *words = sys.argv
+    return [f"benchmarks/{Path(script).name}", *(re.sub(r"(^|=)[^=]*[/\\]", r"\1", word) for word in words)]
+
+
 def machine() -> dict[str, Any]:
-    """Describe where this runs; on a busy machine, warn."""
+    """Describe the machine and its software; warn if the machine is busy."""
     from threadpoolctl import threadpool_info
 
     cpuinfo = Path("/proc/cpuinfo")
-    named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
+    cpus = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
     versions = {"python": platform.python_version(), "npcnn": __version__}
     for package in ("numpy", "numba", "keras", "tensorflow-cpu", "tensorflow", "torch"):
         try:
@@ -129,11 +185,11 @@ def machine() -> dict[str, Any]:
     cores = available_cpus()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     if load and load > 0.5:
-        print(f"This machine is not idle (load average {load:.1f} on {cores} cores): times may come out too long.\n")
+        print(f"This machine is busy (load average {load:.1f} on {cores} cores): times may come out too long.\n")
     return {
-        "cpu": named[0].split(":", 1)[1].strip() if named else platform.processor(),
+        "cpu": cpus[0].split(":", 1)[1].strip() if cpus else platform.processor(),
         "cores": cores,
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "blas": [f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in threadpool_info()],
         "versions": versions,
         "load_average_at_start": load,
@@ -141,19 +197,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def title(machine: dict[str, Any]) -> str:
+# ------------------------------------------------------------------ tables and pictures
+
+
+def title(results: dict[str, Any]) -> str:
     """Return one line that says where the measurements are from."""
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}"
+    return "{cpu}, {cores} cores, {date}".format(**results["machine"])
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a table with its first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(both)).rstrip()
-        for both in (list(zip(row, widths, strict=True)) for row in (header, rule, *rows))
-    )
+    """Return a Markdown table; its first column is aligned left, the others right."""
+    widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    lines = []
+    for first, *others in (header, rule, *rows):
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def short(seconds: float) -> str:
@@ -162,14 +222,6 @@ def short(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e6:.3g} us"
-
-
-def write(output_dir: Path, name: str, results: dict[str, Any], figure: Any) -> None:
-    """Write NAME.json and NAME.png, and say where."""
-    output_dir.mkdir(parents=True, exist_ok=True)
-    (output_dir / f"{name}.json").write_text(json.dumps({"command": sys.argv, **results}, indent=1) + "\n")
-    figure.savefig(output_dir / f"{name}.png", dpi=150, bbox_inches="tight")
-    print(f"\nWrote {output_dir / name}.json and {name}.png")
 
 
 def subplots(*args: Any, **kwargs: Any) -> Any:

@@ -1,18 +1,18 @@
-"""Who runs in versus.py: the same network in npcnn, Keras and PyTorch, each as its users would write it for speed.
+"""The contenders of versus.py: the same network in npcnn, Keras and PyTorch, each as its users write it for speed.
 
-Each contender is a process of its own, so that no thread pool disturbs another and its memory is its own. versus.py
-starts it, `python contenders.py NAME`, and writes commands to its stdin as lines of JSON, {"do": method, "with":
-arguments}; it answers {"seconds": ..., "value": ...}. No contender imports what only another one needs.
+Each contender is a process of its own, so that no thread pool disturbs another and its memory can be measured.
+versus.py starts it, `python contenders.py NAME`, and writes commands to its stdin as lines of JSON, {"do": method,
+"with": arguments}; it answers {"seconds": ..., "value": ...}. No contender imports what only another one needs.
 
 A contender is a class of five methods:
 
-    start()             build the network and finish one training step, on noise
+    start()             build the network and do one training step, on random images
     load(folder)        read the data and the initial weights, which are the same for all
     reset()             go back to the initial weights and a fresh Adam, without compiling again
     epoch(size, count)  train on the first `count` images, in random order, in batches of `size`; return the mean loss
     predict(size)       return the probabilities of all test images
 
-Every one has all cores of the process, float32, Adam with epsilon 1e-7, and data in memory in the form it likes best.
+All use every core, float32, and Adam with epsilon 1e-7, and have the data in memory in the form that suits them best.
 """
 # ruff: noqa: D102 (the five methods are described once, above)
 
@@ -36,7 +36,7 @@ def read(folder: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def noise() -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch to start on."""
+    """Return a batch of random images and labels."""
     rng = np.random.default_rng(0)
     return rng.random((FIRST_BATCH, 28, 28, 1), np.float32), rng.integers(0, 10, FIRST_BATCH).astype(np.uint8)
 
@@ -51,7 +51,7 @@ class Npcnn:
 
         from npcnn import kernels
 
-        self.model = common.seed_model(kernels.RUNGS[-1])
+        self.model = common.mnist_model(kernels.RUNGS[-1])
         self.model.fit(*noise(), FIRST_BATCH, verbose=0)
 
     def load(self, folder: str) -> None:
@@ -113,7 +113,7 @@ class Keras:
 
 
 class KerasOnTfData(Keras):
-    """Keras on TensorFlow, fed by tf.data, shuffled over all images, the next batch fetched while one is at work."""
+    """Keras on TensorFlow, fed by tf.data: shuffled over all images, the next batch prefetched."""
 
     label = "Keras, tf.data"
 
@@ -134,7 +134,7 @@ class KerasOnTfData(Keras):
 
 
 class Torch:
-    """PyTorch, eager, in its default layout, on data that are tensors already."""
+    """PyTorch, eager, in its default layout, on data that is in tensors already."""
 
     package, label, layout = "torch", "PyTorch, NCHW", "contiguous_format"
 
@@ -162,23 +162,23 @@ class Torch:
         self.epoch(FIRST_BATCH, FIRST_BATCH)
 
     def images(self, x: np.ndarray) -> Any:
-        """Return x (N, H, W, C) as a tensor (N, C, H, W) in the layout of this contender."""
+        """Return x (N, H, W, C) as a tensor (N, C, H, W) in this contender's memory format."""
         return self.torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
 
     def new_adam(self) -> None:
-        """Forget the moments."""
+        """Make an Adam that has taken no step."""
         self.adam = self.torch.optim.Adam(self.model.parameters(), LEARNING_RATE, eps=EPSILON, fused=self.fused)
 
     def load(self, folder: str) -> str:
-        """Also return which of PyTorch's two Adams is faster here; it is the one that is used."""
+        """Also find out which of PyTorch's two Adams is faster here, use that one, and return its name."""
         (x, y, x_test), weights = read(folder)
         self.x, self.y, self.x_test = self.images(x), self.torch.from_numpy(y).long(), self.images(x_test)
         # PyTorch has filters first, and flattens (C, H, W) where Keras flattens (H, W, C).
         first = weights[4].reshape(5, 5, 64, 128).transpose(2, 0, 1, 3).reshape(1600, 128)
         kernels = [w.transpose(3, 2, 0, 1) for w in weights[0:4:2]] + [first.T, weights[6].T]
-        mine = [array for pair in zip(kernels, weights[1::2], strict=True) for array in pair]
+        arrays = [array for pair in zip(kernels, weights[1::2], strict=True) for array in pair]
         keys = self.model.state_dict()
-        tensors = (self.torch.from_numpy(np.ascontiguousarray(w)) for w in mine)
+        tensors = (self.torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
         self.weights = dict(zip(keys, tensors, strict=True))
         steps: dict[bool, list[float]] = {False: [], True: []}
         for _ in range(30):
@@ -213,24 +213,24 @@ class Torch:
 
 
 class TorchChannelsLast(Torch):
-    """PyTorch, eager, channels last: the layout that its kernels for this CPU prefer."""
+    """PyTorch, eager, channels last: the layout that its convolutions on a CPU prefer."""
 
     label, layout = "PyTorch, channels last", "channels_last"
 
 
 class Sgemm:
-    """Nobody: a matrix product, to know how fast dense arithmetic could be at best."""
+    """No rival, but a product of large matrices: how fast this machine's arithmetic is at best."""
 
     def start(self) -> None:
         rng = np.random.default_rng(0)
-        self.a, self.b = (rng.random((2048, 2048), np.float32) for _ in range(2))
+        self.left, self.right = (rng.random((2048, 2048), np.float32) for _ in range(2))
 
     def peak(self) -> float:
-        """Return the best of ten, in floating-point operations a second."""
+        """Return the best of ten, in floating-point operations per second."""
         seconds = []
         for _ in range(10):
             start = time.perf_counter()
-            self.a @ self.b
+            self.left @ self.right
             seconds.append(time.perf_counter() - start)
         return 2 * 2048**3 / min(seconds)
 
@@ -245,8 +245,8 @@ CONTENDERS: dict[str, type] = {
 
 
 def peak_memory() -> int | None:
-    """Return the most memory this process has held at once, in bytes, or None where nobody tells."""
-    if os.path.exists("/proc/self/status"):  # Linux; its ru_maxrss counts what the parent had before, too
+    """Return the most memory this process has held at once, in bytes; None where the system does not tell."""
+    if os.path.exists("/proc/self/status"):  # Linux, whose ru_maxrss also counts what the parent had at the fork
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     try:
@@ -258,9 +258,9 @@ def peak_memory() -> int | None:
 
 
 def serve(name: str) -> None:
-    """Be the contender of that name until stdin ends."""
+    """Run the contender of that name until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a framework prints is no answer
+    os.dup2(2, 1)  # what a framework prints must not get among the answers
     contender = Sgemm() if name == "sgemm" else CONTENDERS[name]()
     for line in sys.stdin:
         request = json.loads(line)

@@ -1,9 +1,10 @@
-"""How the cost of an image grows: with threads, batch size, image size, and channels.
+"""How the time per image grows: with threads, batch size, image size, and channels.
 
     python benchmarks/scaling.py
 
-Each panel changes one thing of the MNIST network (28 x 28 pixels, 32 and 64 channels, batch 64, all threads) and times
-training and prediction. The dotted lines grow like the multiply-adds a thread has to do, from the leftmost point.
+Each panel varies one property of the MNIST model (28 x 28 pixels, 32 and 64 channels, batch size 64, all threads) and
+times training and prediction. The dotted lines grow in proportion to the multiply-adds of a thread, from the leftmost
+point.
 """
 
 from functools import partial
@@ -13,16 +14,14 @@ import common
 import numpy as np
 
 from npcnn import kernels
-from npcnn.threads import available_cpus
 
 WHATS = ("train", "predict")
-DEFAULT = {"threads": available_cpus(), "batch size": 64, "image size": 28, "channels": 32}
-
+DEFAULT = {"threads": common.available_cpus(), "batch size": 64, "image size": 28, "channels": 32}
 ALONE = "batch size, one thread"
 
 
 def settings(args: Any) -> list[tuple[str, int, dict[str, int]]]:
-    """Return (panel, value, everything that is set) for every point of every panel."""
+    """Return (panel, value, all settings) for every point of every panel."""
     values = {
         "threads": args.threads,
         "batch size": args.batch_sizes,
@@ -34,45 +33,36 @@ def settings(args: Any) -> list[tuple[str, int, dict[str, int]]]:
 
 
 def enlarge(x: np.ndarray, size: int) -> np.ndarray:
-    """Return images (N, 28, 28, 1) at size x size: of each new pixel's place, the nearest old pixel."""
+    """Return images (N, 28, 28, 1) at size x size: each new pixel takes the value of the nearest old one."""
     nearest = np.arange(size) * x.shape[1] // size
     return np.ascontiguousarray(x[:, nearest][:, :, nearest])
 
 
-def train(model: Any, weights: list, x: np.ndarray, y: np.ndarray, batch: int) -> None:
-    """Train for an epoch, from the same weights every time: how many gradients are zero decides what it costs."""
-    model.set_weights(weights)
-    model.fit(x, y, batch, verbose=0)
-
-
-def measure(args: Any) -> tuple[str, list[dict[str, Any]]]:
-    """Return what was measured on, and a row for each point and each of training and predicting."""
+def measure(args: Any) -> dict[str, Any]:
+    """Return what was measured: "rows" has one for each point of each panel."""
     (x, y, *_), data = common.digits(args.data, args.images, 1)
     print(f"Data: {data}.", flush=True)
     tasks, work = {}, {}
     for panel, value, setting in settings(args):
-        size, batch, channels = setting["image size"], setting["batch size"], setting["channels"]
-        model = common.seed_model(args.kernels, setting["threads"], size, (channels, 2 * channels))
-        images = enlarge(x, size)
+        batch_size, channels = setting["batch size"], setting["channels"]
+        model = common.mnist_model(args.kernels, setting["threads"], setting["image size"], (channels, 2 * channels))
+        images = enlarge(x, setting["image size"])
         work[panel, value] = sum(layer.multiply_adds for layer in model.layers)
-
-        tasks[panel, value, "train"] = partial(train, model, model.get_weights(), images, y, batch)
-        tasks[panel, value, "predict"] = partial(model.predict, images, batch)
-    times = common.measure(tasks, args.rounds)
+        train = partial(common.train, model, model.get_weights(), images, y, batch_size)
+        tasks[panel, value, "train"] = train, len(x)
+        tasks[panel, value, "predict"] = partial(model.predict, images, batch_size), len(x)
+    times = common.time_in_turns(tasks, args.rounds)
     rows = []
     for (panel, value), multiply_adds in work.items():
-        row: dict[str, Any] = {"panel": panel, "value": value, "multiply_adds": multiply_adds}
-        for what in WHATS:
-            found = times[panel, value, what]
-            row[what] = {key: found[key] / args.images for key in ("median", "min", "max")}
-            row[what]["warm_up"] = found["warm_up"]
-        rows.append(row)
-    return data, rows
+        found = {what: times[panel, value, what] for what in WHATS}
+        rows.append({"panel": panel, "value": value, "multiply_adds": multiply_adds} | found)
+    settled = {"rounds": args.rounds, "images": args.images, "kernels": args.kernels, "default": DEFAULT}
+    return {"data": data, **settled, "threads_over_one": thread_gain(rows), "rows": rows}
 
 
 def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
     """Return {batch size: {"train": how many times faster all threads are than one, "predict": the same}}."""
-    medians = {(r["panel"], r["value"]): {what: r[what]["median"] for what in WHATS} for r in rows}
+    medians = {(row["panel"], row["value"]): {what: row[what]["median"] for what in WHATS} for row in rows}
     return {
         value: {what: medians[ALONE, value][what] / median[what] for what in WHATS}
         for (panel, value), median in medians.items()
@@ -80,23 +70,40 @@ def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
     }
 
 
-def draw(rows: list[dict[str, Any]], source: str) -> Any:
-    """Return a picture: a panel for each thing that was changed, on logarithmic axes, where proportion is a line."""
-    titles = {"image size": "image size, pixels a side", "channels": "channels of the first layer"}
+def report(results: dict[str, Any]) -> None:
+    """Print the tables."""
+    lines, first = [], results["rows"][0]
+    for row in results["rows"]:
+        first = first if row["panel"] == first["panel"] else row
+        cells = [common.short(row[what][key]) for what in WHATS for key in ("median", "min", "max")]
+        growth = row["train"]["median"] / first["train"]["median"], row["multiply_adds"] / first["multiply_adds"]
+        lines.append([f"{row['panel']} {row['value']}", *cells, *(f"{times:.2f} x" for times in growth)])
+    print("\nTime per image; training time and multiply-adds, relative to the first of the panel.\n")
+    print(common.table(["", "train", "min", "max", "predict", "min", "max", "time", "multiply-adds"], lines))
+    print(f"\nHow many times faster {results['default']['threads']} threads are than one.\n")
+    gain = results["threads_over_one"]
+    lines = [[size, *(f"{found[what]:.2f} x" for what in WHATS)] for size, found in gain.items()]
+    print(common.table(["batch size", *WHATS], lines))
+
+
+def draw(results: dict[str, Any]) -> dict[str, Any]:
+    """Return {"scaling": figure}: a panel for each property, on logarithmic axes, where proportion is a line."""
+    rows = results["rows"]
+    titles = {"image size": "image size, pixels per side", "channels": "channels of the first layer"}
     figure, axes = common.subplots(2, 2, figsize=(9, 7.5), sharey=True)
-    for axis, panel in zip(axes.flat, DEFAULT, strict=True):
-        mine = [r for r in rows if r["panel"] == panel]
-        values = np.array([r["value"] for r in mine])
+    for axis, panel in zip(axes.flat, results["default"], strict=True):
+        points = [row for row in rows if row["panel"] == panel]
+        values = np.array([row["value"] for row in points])
         # With twice the threads each has half the work.
-        work = 1 / values if panel == "threads" else np.array([r["multiply_adds"] for r in mine])
+        work = 1 / values if panel == "threads" else np.array([row["multiply_adds"] for row in points])
         for what, (colour, marker) in zip(WHATS, common.STYLES, strict=False):
-            low, middle, high = (np.array([r[what][key] for r in mine]) * 1e6 for key in ("min", "median", "max"))
+            low, middle, high = (np.array([row[what][key] for row in points]) * 1e6 for key in ("min", "median", "max"))
             style = {"color": colour, "marker": marker, "capsize": 3, "label": what}
             axis.errorbar(values, middle, [middle - low, high - middle], **style)
             proportion = middle[0] * work / work[0]
-            axis.plot(values, proportion, color=colour, ls=":", label=f"{what}, in proportion to the work")
+            axis.plot(values, proportion, color=colour, ls=":", label=f"{what}, in proportion to the multiply-adds")
             if panel == "batch size":
-                alone = [r[what]["median"] * 1e6 for r in rows if r["panel"] == ALONE]
+                alone = [row[what]["median"] * 1e6 for row in rows if row["panel"] == ALONE]
                 axis.plot(values, alone, color=colour, ls="--", marker=marker, mfc="white", label=f"{what}, one thread")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
@@ -104,23 +111,22 @@ def draw(rows: list[dict[str, Any]], source: str) -> Any:
         axis.set_xticks([], minor=True)
         axis.set_xlabel(titles.get(panel, panel))
     for axis in axes[:, 0]:
-        axis.set_ylabel("microseconds an image")
+        axis.set_ylabel("microseconds per image")
     handles, labels = axes[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    figure.suptitle(f"How the cost of an image grows\n{source}", x=0.01, ha="left")
-    return figure
+    figure.suptitle(f"How the time per image grows\n{common.title(results)}", x=0.01, ha="left")
+    return {"scaling": figure}
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = common.parser(__doc__)
-    help = "in a measurement; a multiple of the batch sizes (default: %(default)s)"
+if __name__ == "__main__":
+    parser = common.parser(__doc__, rounds=5)
+    help = "per measurement; a multiple of the batch sizes (default: %(default)s)"
     parser.add_argument("--images", type=common.positive, default=2048, help=help)
     help = "rung (default: %(default)s)"
     parser.add_argument("--kernels", choices=kernels.RUNGS, default=kernels.RUNGS[-1], help=help)
-    counts = sorted({t for t in (1, 2, 4, 8, 16, 32, 64) if t < available_cpus()} | {available_cpus()})
+    cpus = DEFAULT["threads"]
     defaults = {
-        "threads": counts,
+        "threads": sorted({count for count in (1, 2, 4, 8, 16, 32, 64) if count < cpus} | {cpus}),
         "batch-sizes": [16, 32, 64, 128, 256, 512],
         "image-sizes": [28, 56, 112],
         "channels": [8, 16, 32, 64, 128],
@@ -128,30 +134,4 @@ def main() -> None:
     for name, values in defaults.items():
         help = f"(default: {' '.join(map(str, values))})"
         parser.add_argument(f"--{name}", nargs="+", type=common.positive, default=values, help=help)
-    args = parser.parse_args()
-
-    machine = common.machine()
-    data, rows = measure(args)
-    lines, first = [], rows[0]
-    for r in rows:
-        if r["panel"] != first["panel"]:
-            first = r
-        line = [f"{r['panel']} {r['value']}"]
-        for what in WHATS:
-            line += [common.short(r[what][key]) for key in ("median", "min", "max")]
-        growth = r["train"]["median"] / first["train"]["median"], r["multiply_adds"] / first["multiply_adds"]
-        lines.append([*line, *(f"{g:.2f} x" for g in growth), common.short(r["train"]["warm_up"])])
-    print("\nTime an image; growth of training time and of multiply-adds over the first of the group.\n")
-    header = ["", "train", "min", "max", "predict", "min", "max", "time", "work", "warm-up"]
-    print(common.table(header, lines) + "\n")
-    gain = thread_gain(rows)
-    print(f"How many times faster {DEFAULT['threads']} threads are than one; on two, at least 1.7 is wanted.\n")
-    lines = [[str(size), *(f"{found[what]:.2f} x" for what in WHATS)] for size, found in gain.items()]
-    print(common.table(["batch size", *WHATS], lines) + "\n")
-    results = {"machine": machine, "data": data, "rounds": args.rounds, "images": args.images, "kernels": args.kernels}
-    results |= {"default": DEFAULT, "threads_over_one": gain, "rows": rows}
-    common.write(args.output_dir, "scaling", results, draw(rows, common.title(machine)))
-
-
-if __name__ == "__main__":
-    main()
+    common.main("scaling", parser.parse_args(), measure, report, draw)

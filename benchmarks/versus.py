@@ -3,12 +3,12 @@
     python benchmarks/versus.py
 
 Measures an epoch of training and the prediction of 10,000 images at several batch sizes, peak memory, the time from
-`python` to the first finished training step, and the dense limit: how long the dense arithmetic of an epoch would take
-at the speed of this machine's matrix product.
+starting `python` to the end of the first training step, and the dense limit: how long the arithmetic of an epoch,
+multiplications by zero included, would take at the speed of this machine's matrix product.
 
-Every contender is a process of its own (see contenders.py); one works at a time, in turns. Each measured epoch is a
-first epoch, from the same weights: the one in which npcnn has the fewest zeros to skip. Compiling and tracing are over
-before a measurement begins.
+Every contender is a process of its own (see contenders.py), and they take turns: one works, the others wait. Each
+measured epoch is a first epoch, from the same weights: the one in which npcnn has the fewest zeros to skip. Compiling
+and tracing are over before a measurement begins.
 """
 
 import contextlib
@@ -27,16 +27,16 @@ from typing import Any
 import common
 import numpy as np
 from contenders import CONTENDERS
-from versus_report import claims, draw, report
+from versus_report import draw, report
 
-PAUSE = 0.3  # seconds, until the threads of who worked last have stopped to spin
+PAUSE = 0.3  # seconds, until the threads of the contender that worked last have stopped spinning
 
 
 class Contender:
-    """A process that does what it is asked; see contenders.py."""
+    """A process that runs one contender; see contenders.py."""
 
     def __init__(self, name: str, numba_cache: str) -> None:
-        limits = [key for key in os.environ if key.endswith("_NUM_THREADS")]  # all have all cores
+        limits = [key for key in os.environ if key.endswith("_NUM_THREADS")]  # each may use all cores
         environment = {key: value for key, value in os.environ.items() if key not in limits}
         environment |= {"NUMBA_CACHE_DIR": numba_cache, "KERAS_BACKEND": "tensorflow"}
         environment |= {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -46,7 +46,7 @@ class Contender:
         self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
 
     def ask(self, do: str, *arguments: Any) -> tuple[float, Any]:
-        """Return how many seconds it took, and what came back."""
+        """Return how many seconds that method took, and what it returned."""
         try:
             self.process.stdin.write(json.dumps({"do": do, "with": arguments}) + "\n")
             self.process.stdin.flush()
@@ -78,7 +78,7 @@ def save(folder: str | Path, arrays: Sequence[np.ndarray], weights: Sequence[np.
 
 
 def measure_start(names: list[str], rounds: int, cache: str) -> dict[str, dict]:
-    """Time from `python` to the first finished training step; of npcnn also with nothing in numba's cache."""
+    """Time from `python` to the end of the first training step; of npcnn also with nothing in numba's cache."""
 
     def seconds(name: str, numba_cache: str) -> float:
         time.sleep(PAUSE)
@@ -91,25 +91,25 @@ def measure_start(names: list[str], rounds: int, cache: str) -> dict[str, dict]:
 
     for name in names:  # not counted: brings the frameworks' files into memory, and fills numba's cache
         seconds(name, cache)
-    samples: dict[str, list[float]] = {name: [] for name in ["npcnn", "npcnn, cold", *names]}
+    samples: dict[str, list[float]] = {name: [] for name in ["npcnn", "npcnn, compiling", *names]}
     for _ in range(rounds):
         for name in names:
             samples[name].append(seconds(name, cache))
         with tempfile.TemporaryDirectory() as empty:
-            samples["npcnn, cold"].append(seconds("npcnn", empty))
+            samples["npcnn, compiling"].append(seconds("npcnn", empty))
     return {name: common.spread(values) for name, values in samples.items()}
 
 
 def check_they_are_the_same(contenders: dict[str, Contender], size: int) -> float:
-    """Return how far the probabilities lie apart, of the same images from the same weights; stop if that is far."""
+    """Return the largest difference of probabilities, for the same images and weights; stop if it is large."""
     outputs = {}
     for name, contender in contenders.items():
         contender.ask("reset")
         outputs[name] = np.array(contender.ask("predict", size)[1])
-    apart = max(float(abs(output - outputs["npcnn"]).max()) for output in outputs.values())
-    if not apart < 1e-4:
-        raise SystemExit(f"The contenders do not compute the same: probabilities differ by {apart:.1e}.")
-    return apart
+    difference = max(float(abs(output - outputs["npcnn"]).max()) for output in outputs.values())
+    if not difference < 1e-4:
+        raise SystemExit(f"The contenders do not compute the same: probabilities differ by {difference:.1e}.")
+    return difference
 
 
 def measure_race(contenders: dict[str, Contender], sgemm: Contender, args: Any) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def measure_race(contenders: dict[str, Contender], sgemm: Contender, args: Any) 
             peaks.append(sgemm.ask("peak")[1])
             for size in args.batch_sizes:
                 for name in names[i % len(names) :] + names[: i % len(names)]:
-                    progress.set_postfix_str(f"{name}, batch {size}")
+                    progress.set_postfix_str(f"{name}, batch size {size}")
                     contenders[name].ask("reset")
                     time.sleep(PAUSE)
                     seconds, loss = contenders[name].ask("epoch", size, count)
@@ -139,22 +139,68 @@ def measure_race(contenders: dict[str, Contender], sgemm: Contender, args: Any) 
                     time.sleep(PAUSE)
                     samples["predict"][size, name].append(contenders[name].ask("predict", size)[0])
                     progress.update()
-    table = {
-        what: {str(size): {n: common.spread(samples[what][size, n]) for n in names} for size in args.batch_sizes}
+    spreads = {
+        what: {size: {name: common.spread(samples[what][size, name]) for name in names} for size in args.batch_sizes}
         for what in samples
     }
-    return table | {"warm_up": warm_up, "sgemm_flops": common.spread(peaks)}
+    return spreads | {"warm_up": warm_up, "sgemm_flops": common.spread(peaks)}
 
 
 def dense_flop() -> int:
     """Return the operations of one image's training: forward once, backward twice, but no dx of the first layer."""
-    layers = [layer for layer in common.seed_model("im2col").layers if layer.multiply_adds]
+    layers = [layer for layer in common.mnist_model("im2col").layers if layer.multiply_adds]
     return 2 * (3 * sum(layer.multiply_adds for layer in layers) - layers[0].multiply_adds)
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = common.parser(__doc__)
+def installed(rivals: list[str]) -> list[str]:
+    """Return those rivals whose packages are installed; name the others."""
+    needs = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}
+    missing = {package for packages in needs.values() for package in packages if not importlib.util.find_spec(package)}
+    found = [name for name in rivals if not missing & set(needs[CONTENDERS[name].package])]
+    if len(found) < len(rivals):
+        skipped = ", ".join(name for name in rivals if name not in found)
+        print(f"Skipped, because {', '.join(sorted(missing))} is not installed: {skipped}.")
+        print('This brings them: pip install "npcnn[bench]"\n')
+    return found
+
+
+def measure(args: Any) -> dict[str, Any]:
+    """Return everything that was measured, and what is needed to understand it."""
+    names = ["npcnn", *installed(args.rivals)]
+    arrays, data = common.digits(args.data, args.images, args.predictions)
+    print(f"Data: {data}.\nHow long each takes to start.", flush=True)
+    with contextlib.ExitStack() as stack:
+        folder, cache = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
+        start = measure_start(names, args.rounds, cache)
+        save(folder, arrays[:3], common.mnist_model("im2col").get_weights())
+        contenders = {name: Contender(name, cache) for name in [*names, "sgemm"]}
+        for contender in contenders.values():
+            stack.callback(contender.close)
+            contender.ask("start")
+        sgemm = contenders.pop("sgemm")
+        settings = {name: contender.ask("load", folder)[1] for name, contender in contenders.items()}
+        difference = check_they_are_the_same(contenders, args.batch_sizes[0])
+        print(f"The same network in all: from the same weights, probabilities differ by at most {difference:.0e}.")
+        race = measure_race(contenders, sgemm, args)
+        peak_memory = {name: contender.ask("peak_memory")[1] for name, contender in contenders.items()}
+    return {
+        "data": data,
+        "rounds": args.rounds,
+        "images": args.images,
+        "predictions": args.predictions,
+        "labels": {name: CONTENDERS[name].label for name in names},
+        "settings": settings,
+        "probabilities_differ_by": difference,
+        "start": start,
+        "peak_memory": peak_memory,
+        **race,
+        "dense_flop": dense_flop(),
+        "dense_limit": args.images * dense_flop() / race["sgemm_flops"]["max"],
+    }
+
+
+if __name__ == "__main__":
+    parser = common.parser(__doc__, rounds=3)
     names = [name for name in CONTENDERS if name != "npcnn"]
     parser.add_argument("--rivals", nargs="*", choices=names, default=names, help="whom to race (default: all)")
     help = "of training and predicting (default: 32 64 128 256)"
@@ -162,55 +208,4 @@ def main() -> None:
     parser.add_argument("--images", type=common.positive, default=60_000, help="in an epoch (default: %(default)s)")
     help = "to predict (default: %(default)s)"
     parser.add_argument("--predictions", type=common.positive, default=10_000, help=help)
-    parser.set_defaults(rounds=3)
-    args = parser.parse_args()
-
-    needs = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}
-    missing = {p for packages in needs.values() for p in packages if importlib.util.find_spec(p) is None}
-    rivals = [name for name in args.rivals if not missing & set(needs[CONTENDERS[name].package])]
-    if len(rivals) < len(args.rivals):
-        names = ", ".join(name for name in args.rivals if name not in rivals)
-        print(f"Skipped, because {', '.join(sorted(missing))} is not installed: {names}.")
-        print('This brings them: pip install "npcnn[bench]"\n')
-    names = ["npcnn", *rivals]
-    machine = common.machine()
-    arrays, data = common.digits(args.data, args.images, args.predictions)
-    print(f"Data: {data}.", flush=True)
-    with contextlib.ExitStack() as stack:
-        folder, cache = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
-        print("How long each takes to start.", flush=True)
-        start = measure_start(names, args.rounds, cache)
-        save(folder, arrays[:3], common.seed_model("im2col").get_weights())
-        contenders = {name: Contender(name, cache) for name in [*names, "sgemm"]}
-        for contender in contenders.values():
-            stack.callback(contender.close)
-            contender.ask("start")
-        sgemm = contenders.pop("sgemm")
-        settings = {name: contender.ask("load", folder)[1] for name, contender in contenders.items()}
-        apart = check_they_are_the_same(contenders, args.batch_sizes[0])
-        print(f"The same network in all: from the same weights, probabilities differ by at most {apart:.0e}.")
-        results = measure_race(contenders, sgemm, args)
-        peak_memory = {name: contender.ask("peak_memory")[1] for name, contender in contenders.items()}
-
-    flop = dense_flop()
-    results |= {
-        "machine": machine,
-        "data": data,
-        "rounds": args.rounds,
-        "images": args.images,
-        "predictions": args.predictions,
-        "labels": {name: CONTENDERS[name].label for name in names},
-        "settings": settings,
-        "probabilities_differ_by": apart,
-        "start": start,
-        "peak_memory": peak_memory,
-        "dense_flop": flop,
-        "dense_limit": args.images * flop / results["sgemm_flops"]["max"],
-    }
-    results["claims"] = claims(results, rivals)
-    report(results, rivals)
-    common.write(args.output_dir, "versus", results, draw(results, common.title(machine)))
-
-
-if __name__ == "__main__":
-    main()
+    common.main("versus", parser.parse_args(), measure, report, draw)
