@@ -97,8 +97,8 @@ def operation_tasks(model: Any, x: Any, y: Any) -> dict[tuple[str, str, str], Ca
 
 def kernel_of(steps: list[Any]) -> str:
     """Return the name of the kernel that these steps run on."""
-    names = {kernels.rung_of(step.operation, step.rung) if step.operation else step.rung for step in steps}
-    return " and ".join(sorted(names - {None}))
+    names = {kernels.rung_of(step.operation, step.rung) for step in steps if hasattr(step, "operation")}
+    return " and ".join(sorted(names)) or "fused"  # three layers in one are no operation of the ladder's
 
 
 def adam_tasks(rungs: list[str], params: dict[str, np.ndarray]) -> dict[tuple[str, str, str], Callable[[], Any]]:
