@@ -20,7 +20,7 @@ class ConvReLUMaxPool(Layer):
     It is made from a convolution and a pool that are built, and shares the convolution's parameters, so training it
     trains them. The arithmetic, and why it is faster, is in `npcnn/kernels/conv_relu_max_pool.py`.
 
-    Shapes: x (N, H, W, C), y (N, PH, PW, F).
+    Shapes: x (N, H, W, C), y (N, OH, OW, F).
     """
 
     def __init__(self, conv: Conv2D, pool: MaxPool2D) -> None:
@@ -43,13 +43,13 @@ class ConvReLUMaxPool(Layer):
         )
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
-        """Return y (N, PH, PW, F) for x (N, H, W, C), and the cache for `backward`."""
+        """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
         y, cache = conv_relu_max_pool.forward(x, *self.conv.weights(), self.conv.pads)
         return y, (cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
-        """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, PH, PW, F)."""
+        """Return dx (N, H, W, C) and {"kernel": dw, "bias": db}, given dy (N, OH, OW, F)."""
         cache, N = cache
         dx, dw, db = conv_relu_max_pool.backward(self.check_gradient(dy, N), cache, self.needs_dx)
         return dx, self.conv.name_gradients(dw, db)
