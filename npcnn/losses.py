@@ -7,10 +7,10 @@ Cross-entropy is the mean over the batch of -log(the probability given to the ri
 
 The second is better arithmetic. Through p, the chain rule multiplies dL/dp = -1/p by the derivative of softmax: a
 quotient of numbers that may both have been rounded to zero. Written with z, the p in the two cancels. For one example
-whose right class is c, with p = softmax(z),
+whose right class is r, with p = softmax(z),
 
-    L     = -log(p[c]) = log(sum over j of exp(z[j])) - z[c]
-    dz[k] = dL/dz[k]   = p[k] - (1 if k = c else 0)
+    L     = -log(p[r]) = log(sum over j of exp(z[j])) - z[r]
+    dz[k] = dL/dz[k]   = p[k] - (1 if k = r else 0)
 
 so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does.
 
