@@ -90,8 +90,13 @@ class Conv2D(WeightedLayer):
                 f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate} is larger than the "
                 f"{H} x {W} input; use a smaller kernel or padding='same'"
             )
-        self.allocate((*self.kernel_size, C, self.filters), rng)
+        self.allocate((H, W, C), rng)
         self.set_shapes((H, W, C), (OH, OW, self.filters))
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The kernel (KH, KW, C, F) and the bias (F,), for images of `input_shape` (H, W, C)."""
+        _, _, C = self.check_input_shape(input_shape, "H, W, C")
+        return self._with_bias((*self.kernel_size, C, self.filters))
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""

@@ -61,8 +61,12 @@ class Dense(WeightedLayer):
         shape = self.check_input_shape(input_shape)
         if len(shape) != 1:
             raise self.error(f"input_shape must be (C,), got {shape}; put layers.Flatten() in front")
-        self.allocate((*shape, self.units), rng)
+        self.allocate(shape, rng)
         self.set_shapes(shape, (self.units,))
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (C,)."""
+        return self._with_bias((*self.check_input_shape(input_shape), self.units))
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, U) for x (N, C), and the cache for `backward`."""

@@ -96,6 +96,10 @@ class Layer:
         """Multiply-adds of one forward pass of one image; only layers with weights have any worth counting."""
         return 0
 
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The shapes that `params` will have once the layer is built for inputs of `input_shape`."""
+        return {}
+
     def split_activation(self) -> "list[Layer]":
         """This layer as [itself without its activation, the activation]: `activation="relu"` is short for a layer.
 

@@ -38,12 +38,11 @@ class WeightedLayer(Layer):
         self.kernel_initializer = self._find_initializer("kernel_initializer", kernel_initializer)
         self.bias_initializer = self._find_initializer("bias_initializer", bias_initializer)
 
-    def allocate(self, kernel_shape: Shape, rng: np.random.Generator | int | None) -> None:
-        """Fill `params` with a kernel of that shape and a bias for its last axis."""
+    def allocate(self, input_shape: Shape, rng: np.random.Generator | int | None) -> None:
+        """Fill `params` with arrays of the shapes in `parameter_shapes`."""
         rng = np.random.default_rng(rng)
-        self.params = {"kernel": self._new_parameter("kernel", kernel_shape, rng)}
-        if self.use_bias:
-            self.params["bias"] = self._new_parameter("bias", kernel_shape[-1:], rng)
+        shapes = self.parameter_shapes(input_shape)
+        self.params = {key: self._new_parameter(key, shape, rng) for key, shape in shapes.items()}
 
     def set_shapes(self, input_shape: Shape, output_shape: Shape) -> None:
         """Note what goes in and out, here and at the activation."""
@@ -80,6 +79,10 @@ class WeightedLayer(Layer):
             "kernel_initializer": initializers.name_of(self.kernel_initializer),
             "bias_initializer": initializers.name_of(self.bias_initializer),
         }
+
+    def _with_bias(self, kernel_shape: Shape) -> dict[str, Shape]:
+        """Return the shapes of a kernel, and of a bias for its last axis if there is one."""
+        return {"kernel": kernel_shape} | ({"bias": kernel_shape[-1:]} if self.use_bias else {})
 
     def _find_activation(self, value: str | Layer | None) -> Layer | None:
         if isinstance(value, (ReLU, Softmax)):
