@@ -344,10 +344,10 @@ class Sequential:
             ValueError: the name does not end in ".keras", or the model cannot be described in such a file.
             FileExistsError: the file is there and overwrite is False.
         """
-        from npcnn import keras_file
+        from npcnn import keras_format
 
         self._need_weights("save")
-        keras_file.write(self, path, overwrite)
+        keras_format.write(self, path, overwrite)
 
     # ------------------------------------------------------------------ what the methods above share
 
@@ -422,6 +422,6 @@ def load_model(path: str | os.PathLike) -> Sequential:
         FileNotFoundError: there is no such file.
         FileFormatError: it is damaged, or holds what npcnn has no layer for; a ValueError that names what.
     """
-    from npcnn import keras_file
+    from npcnn import keras_format
 
-    return keras_file.read(path, Sequential)
+    return keras_format.read(path, Sequential)
