@@ -182,9 +182,11 @@ def _make(class_name: str, config: dict[str, Any], table: dict[str, Any], owner:
 def _arguments(config: dict[str, Any], known: set[str], owner: str) -> dict[str, Any]:
     """Return the arguments that npcnn has; refuse others unless they ask for nothing."""
     for key, value in config.items():
-        if key not in known | IGNORED | FIXED.keys():
+        if key in known or key in IGNORED:
+            continue
+        if key not in FIXED:
             raise UnsupportedError(f"{owner}: {short(key)[1:-1]}={short(value)} is not supported")
-        if key not in known and key in FIXED and value != FIXED[key]:
+        if value != FIXED[key]:
             raise UnsupportedError(f"{owner}: {key} must be {FIXED[key]!r}, got {short(value)}")
     return {key: value for key, value in config.items() if key in known}
 
