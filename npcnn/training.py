@@ -147,15 +147,19 @@ def available_cpus() -> int:
 
 
 class Workers:
-    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
+    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager.
+
+    Args:
+        threads: how many; None takes the CPUs this process may use.
+    """
 
     # BLAS has one setting for the whole process: the first at work changes it, the last one puts it back.
     _lock = threading.Lock()
     _at_work = 0
     _blas: Any = None
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int | None) -> None:
+        self.threads = available_cpus() if threads is None else threads
 
     def __enter__(self) -> "Workers":
         from threadpoolctl import threadpool_limits

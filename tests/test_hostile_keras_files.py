@@ -19,7 +19,7 @@ import pytest
 from npcnn import Sequential, layers, load_model
 from npcnn.errors import FileFormatError
 
-CONFIG, WEIGHTS, HISTORY = "config.json", "model.weights.h5", "history.json"
+CONFIG, WEIGHTS, HISTORY, SETTINGS = "config.json", "model.weights.h5", "history.json", "npcnn.json"
 KERNEL = "layers/dense/vars/0"  # (6, 3)
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 MEGABYTE = 1 << 20
@@ -85,7 +85,7 @@ def test_what_is_no_zip_file_is_refused(path, content):
     refusal(path, "not a .keras file")
 
 
-@pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY])
+@pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY, SETTINGS])
 def test_a_missing_member_is_named_unless_the_model_can_do_without(path, good, missing):
     write(path, {name: content for name, content in good.items() if name != missing})
     if missing in (CONFIG, WEIGHTS):
@@ -95,7 +95,7 @@ def test_a_missing_member_is_named_unless_the_model_can_do_without(path, good, m
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY])
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
 def test_a_member_that_is_there_twice_is_refused(path, good, name):
     write(path, good)
     with zipfile.ZipFile(path, "a") as archive:
@@ -122,7 +122,7 @@ def test_other_compressions_are_refused(path, good, method):
     refusal(path, f"config.json is compressed by method {method}, must be stored or deflated")
 
 
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY])
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_zip_bomb_is_not_inflated_beyond_what_the_member_may_or_says_to_have(path, good, name, honest):
     write(path, good | {name: good[name] + bytes(64 * MEGABYTE)}, zipfile.ZIP_DEFLATED)
@@ -195,7 +195,7 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
     ],
     ids=range(15),
 )
-@pytest.mark.parametrize("name", [CONFIG, HISTORY])
+@pytest.mark.parametrize("name", [CONFIG, HISTORY, SETTINGS])
 def test_what_is_not_strict_json_of_modest_size_is_refused(path, good, name, text, words):
     write(path, good | {name: text})
     refusal(path, words)
@@ -212,7 +212,7 @@ ODD = [None, True, -1, 0.5, 10**30, "", "\ud800/\0", [], [[]], {}, {"class_name"
 
 
 @pytest.mark.filterwarnings("ignore:.*model.keras", "ignore:from_logits")
-@pytest.mark.parametrize("name", [CONFIG, HISTORY])
+@pytest.mark.parametrize("name", [CONFIG, HISTORY, SETTINGS])
 def test_any_value_may_be_any_other(path, good, name):
     choose, value = random.Random(0), json.loads(good[name])
     for *way, last in places(value):
@@ -358,7 +358,9 @@ def test_a_thousand_layers_that_the_file_cannot_hold_are_refused_at_once(path, g
     assert used.bytes < 16 * MEGABYTE
 
 
-# ------------------------------------------------------------------ history.json
+# ------------------------------------------------------------------ history.json and npcnn.json
+
+SETTINGS_OF_GOOD = {"kernels": "im2col", "threads": None, "rng_state": f"{1:032x} {1:032x} 0 {0:08x}"}
 
 
 @pytest.mark.parametrize(
@@ -379,6 +381,32 @@ def test_a_thousand_layers_that_the_file_cannot_hold_are_refused_at_once(path, g
 def test_a_history_of_another_form_is_refused(path, good, history):
     write(path, good | {HISTORY: json.dumps(history)})
     refusal(path, HISTORY)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"seed": 5}, "must hold kernels, threads and rng_state"),
+        ({"kernels": "cuda"}, "kernels must be one of 'loops', .*, got 'cuda'"),
+        ({"kernels": ["loops"]}, "kernels must be"),
+        ({"threads": 0}, "threads must be an integer of at least 1, got 0"),
+        ({"threads": True}, "threads must be"),
+        ({"threads": "2"}, "threads must be"),
+        *(({"rng_state": state}, "rng_state must be") for state in (7, "", [], {}, ["0"], False)),
+        ({"rng_state": f"{1:032x} {2:032x} 0 {0:08x}"}, "rng_state must be"),  # an even increment
+        ({"rng_state": f"{1:032x} {1:032x} 2 {0:08x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:032x} {1:032x} 0 {0:09x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:033x} {1:032x} 0 {0:08x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:032x} {1:032x} 0 {0:08x}\n"}, "rng_state must be"),
+        ({"rng_state": f"{10:032X} {1:032x} 0 {0:08x}"}, "rng_state must be"),
+    ],
+)
+def test_settings_out_of_range_are_refused_even_where_arguments_replace_them(path, good, change, words):
+    write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD)})
+    assert load_model(path).rng.bit_generator.state["state"] == {"state": 1, "inc": 1}
+    write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD | change)})
+    refusal(path, f"npcnn.json.* {words}")
+    refusal(path, f"npcnn.json.* {words}", kernels="jit", threads=1, seed=0)
 
 
 # ------------------------------------------------------------------ model.weights.h5

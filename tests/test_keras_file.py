@@ -21,8 +21,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="symbolic links, modes and
 
 def assert_same_model(model, other):
     """Equal in everything that a file holds."""
-    for name in ("name", "dtype", "input_shape"):
+    for name in ("name", "dtype", "input_shape", "kernels", "threads", "seeded"):
         assert getattr(other, name) == getattr(model, name), name
+    assert not model.seeded or other.rng.bit_generator.state == model.rng.bit_generator.state
     for layer, same in zip(model.layers, other.layers, strict=True):
         assert type(same) is type(layer) and same.dtype == layer.dtype and same.get_config() == layer.get_config()
     for w, same in zip(model.get_weights(), other.get_weights(), strict=True):
@@ -86,13 +87,13 @@ def test_every_layer_comes_back_with_every_argument(path, stack):
         assert layer.parameter_shapes(layer.input_shape) == {key: p.shape for key, p in layer.params.items()}
 
 
-@pytest.mark.parametrize("options", [{"dtype": "float32"}, {"dtype": "float64"}])
+@pytest.mark.parametrize("options", [{"kernels": "im2col", "threads": 1, "seed": 5}, {"dtype": "float64"}])
 def test_training_goes_on_from_a_file_as_if_it_had_never_stopped(path, trained, make_images, optimizer, options):
     name, arguments = optimizer
     model = trained(getattr(optimizers, name)(**arguments), **options)
     loaded = saved_and_loaded(model, path)
     for each in (model, loaded):
-        each.fit(*make_images(32, seed=1), epochs=2, shuffle=False, verbose=0)
+        each.fit(*make_images(32, seed=1), epochs=2, verbose=0)
     assert_same_model(model, loaded)
 
 
@@ -155,15 +156,57 @@ def test_equal_models_make_equal_files(path, trained):
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_the_members_of_the_zip_file_are_kerass_and_the_history(path, trained):
+def test_the_members_of_the_zip_file_are_kerass_and_two_of_ours(path, trained):
     trained().save(path)
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         members = {info.filename: info for info in archive.infolist()}
-        assert set(members) == {"metadata.json", "config.json", "model.weights.h5", "history.json"}
+        assert set(members) == {"metadata.json", "config.json", "model.weights.h5", "history.json", "npcnn.json"}
         assert all(info.compress_type == zipfile.ZIP_STORED for info in members.values())
         history = json.loads(archive.read("history.json"))
     assert set(history["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+# ------------------------------------------------------------------ kernels, threads, random numbers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernels": "im2col", "threads": 1, "seed": 5},
+        {"kernels": "fused", "threads": 100, "seed": 10**50},
+        {"kernels": "loops", "threads": None, "seed": None},
+    ],
+)
+def test_kernels_threads_and_random_numbers_come_back(path, make_model, options):
+    model = make_model(**options)
+    model.rng.integers(9, dtype="uint32")  # of the 64 bits that were drawn, 32 are now kept for the next time
+    loaded = saved_and_loaded(model, path)
+    assert (loaded.kernels, loaded.threads) == (options["kernels"], options["threads"])
+    assert loaded.seeded == (options["seed"] is not None)
+
+
+@pytest.mark.parametrize("given", [{"kernels": "jit"}, {"threads": 2}, {"kernels": "loops", "threads": 3, "seed": 7}])
+def test_arguments_of_load_model_win_over_those_in_the_file(path, make_model, given):
+    make_model(kernels="im2col", threads=1, seed=5).save(path)
+    model = load_model(path, **given)
+    kernels, threads = given.get("kernels", "im2col"), given.get("threads", 1)
+    assert (model.kernels, model.threads, model.optimizer.kernels) == (kernels, threads, kernels)
+    assert {layer.rung for layer in model.layers} == {kernels}
+
+
+@pytest.mark.parametrize(
+    "saved, given, alike",
+    [(5, {}, True), (5, {"seed": 7}, True), (5, {"seed": None}, False), (None, {}, False), (None, {"seed": 7}, True)],
+)
+def test_two_loads_shuffle_alike_only_from_a_seed(path, make_model, saved, given, alike):
+    model = make_model(seed=saved)
+    model.save(path)
+    one, other = load_model(path, **given), load_model(path, **given)
+    assert one.seeded is other.seeded is alike
+    start = np.random.default_rng(7) if given else model.rng
+    orders = [rng.permutation(100).tolist() for rng in (start, one.rng, other.rng)]
+    assert (orders[1] == orders[2]) is (orders[0] == orders[1]) is alike
 
 
 # ------------------------------------------------------------------ what a file cannot hold

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npcnn import Sequential, layers, load_model, losses, optimizers
+from npcnn import Sequential, kernels, layers, load_model, losses, optimizers
 from npcnn.errors import FileFormatError
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -81,7 +81,7 @@ def with_us(theirs, path):
     theirs.save(path)
     ours = load_model(path)
     assert_same_model(ours, theirs)
-    assert ours.history is None
+    assert (ours.history, ours.kernels, ours.threads, ours.seeded) == (None, kernels.DEFAULT, None, False)
     return ours
 
 
@@ -200,6 +200,12 @@ def test_we_read_a_float64_model_of_keras(keras, path):
     finally:
         keras.config.set_dtype_policy("float32")
     assert with_us(theirs, path).dtype == "float64"
+
+
+def test_each_time_a_keras_model_is_loaded_it_shuffles_anew(keras, path):
+    keras.Sequential(small_stack(keras.layers)).save(path)
+    one, other = (load_model(path).rng.permutation(100).tolist() for _ in range(2))
+    assert one != other
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
     metadata.json      which version of Keras' format this is
     config.json        layers, optimizer, loss and metrics: see `config.py`
     model.weights.h5   the weights and the optimizer's state: see `weights.py`
-    history.json       what `fit` returned; ours, and ignored by Keras: see `extras.py`
+    npcnn.json         kernels, threads and random numbers; like the next, ours and ignored by Keras: see `extras.py`
+    history.json       what `fit` returned
 
 A file is written whole or not at all; a model that it cannot hold is a ValueError before anything is written.
 
@@ -37,6 +38,7 @@ def write(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
     if path.exists() and not overwrite:
         raise FileExistsError(f"save: {path} exists, and overwrite is False")
     members = {"metadata.json": {"keras_version": KERAS_VERSION}, "config.json": config.write_config(model)}
+    members["npcnn.json"] = extras.write_settings(model)
     if model.history is not None:
         members["history.json"] = extras.write_history(model.history)
     contents = {name: to_json(value) for name, value in members.items()}
@@ -44,10 +46,11 @@ def write(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
     write_archive(Path(os.path.realpath(path)), contents)  # of a symbolic link, the file behind it
 
 
-def read(path: str | os.PathLike, sequential: type) -> Any:
+def read(path: str | os.PathLike, sequential: type, **given: Any) -> Any:
     """Return the model in the file at `path`, an object of class `sequential`: see `npcnn.load_model`.
 
-    What only training needs and npcnn lacks is left out, with a warning: the model can still predict.
+    The arguments `given` take the place of those in the file. What only training needs and npcnn lacks is left out,
+    with a warning: the model can still predict.
     """
     path = Path(path)
     if path.is_dir():
@@ -55,7 +58,7 @@ def read(path: str | os.PathLike, sequential: type) -> Any:
     notes: list[str] = []
     with open(path, "rb") as file:
         try:
-            model = _read(file, sequential, notes)
+            model = _read(file, sequential, given, notes)
         except MemoryError:
             raise
         except Exception as error:  # zipfile, json and HDF5 raise a dozen kinds on damaged files
@@ -66,15 +69,20 @@ def read(path: str | os.PathLike, sequential: type) -> Any:
     return model
 
 
-def _read(file: BinaryIO, sequential: type, notes: list[str]) -> Any:
+def _read(file: BinaryIO, sequential: type, given: dict[str, Any], notes: list[str]) -> Any:
     """Return the model; add to `notes` what it lacks."""
     if not zipfile.is_zipfile(file):
         raise FileFormatError("damaged, or not a .keras file, which is a zip archive")
     with zipfile.ZipFile(file) as archive:
         names, description = archive.namelist(), read_json(archive, "config.json")
         arguments = config.read_config(description, notes)
+        settings, rng_state = {"seed": None}, None  # where Keras wrote the file
+        if "npcnn.json" in names:
+            settings, rng_state = extras.read_settings(read_json(archive, "npcnn.json"))
         weights.build(arguments["layers"], find(archive, "model.weights.h5").file_size)
-        model = sequential(**arguments)
+        model = sequential(**{**arguments, **settings, **given})
+        if rng_state and "seed" not in given:
+            model.rng.bit_generator.state, model.seeded = rng_state, True
         if "history.json" in names:
             model.history = extras.read_history(read_json(archive, "history.json"))
         try:
