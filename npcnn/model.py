@@ -18,7 +18,7 @@ from npcnn.layers.input import Input
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.metrics import get as metric_named
-from npcnn.threads import Interrupt, Workers, available_cpus
+from npcnn.threads import Interrupt, Workers
 from npcnn.training import Plan, cut, make_plan, train_step
 
 GROUP = 64  # batches between two looks at the progress bar, where no training is done
@@ -82,8 +82,8 @@ class Sequential:
         self.name = name
         self.kernels = check_rung(kernels, "Sequential")
         self.dtype = check_dtype("Sequential: dtype", dtype)
-        self.threads = check_count("Sequential: threads", available_cpus() if threads is None else threads)
-        self.rng = check_seed("Sequential: seed", seed)
+        self.threads = None if threads is None else check_count("Sequential: threads", threads)
+        self.rng, self.seeded = check_seed("Sequential: seed", seed), seed is not None
         self.input_shape: Shape | None = None
         self.optimizer: Any = None
         self.loss: Any = None
@@ -336,9 +336,10 @@ class Sequential:
         print_fn(summary_table(self, self._plan().steps))
 
     def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
-        """Write architecture, weights, optimizer and history to a .keras file, which Keras can load too.
+        """Write the model to a .keras file, which Keras can load too; it appears whole or not at all.
 
-        The file appears whole or not at all.
+        The file holds layers, weights, loss, metrics, and the optimizer with its state; and, for npcnn alone, history,
+        kernels, threads and the state of the random numbers (not if the model was made with seed=None).
 
         Args:
             path: where to; the name must end in ".keras".
@@ -349,10 +350,10 @@ class Sequential:
             ValueError: the name does not end in ".keras", or the model cannot be described in such a file.
             FileExistsError: the file is there and overwrite is False.
         """
-        from npcnn import keras_file
+        from npcnn import keras_format
 
         self._need_weights("save")
-        keras_file.write(self, path, overwrite)
+        keras_format.write(self, path, overwrite)
 
     # ------------------------------------------------------------------ what the methods above share
 
@@ -427,13 +428,35 @@ def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, 
     return x[:at], y[:at], (x[at:], y[at:]) if at < len(x) else None
 
 
-def load_model(path: str | os.PathLike) -> Sequential:
-    """Return the model in a .keras file that `Sequential.save` or Keras wrote, with its optimizer and its history.
+def load_model(
+    path: str | os.PathLike,
+    *,
+    kernels: str | None = None,
+    threads: int | None = None,
+    seed: int | str | None = "saved",
+) -> Sequential:
+    """Return the model in a .keras file that `Sequential.save` or Keras wrote, ready to go on training.
+
+    Args:
+        path: the file.
+        kernels, threads: as for `Sequential`; None takes what the model had when it was saved.
+        seed: "saved" goes on with the saved model's random numbers where they were. An integer starts anew, as for
+            `Sequential`, and so does None, from the system; if the model was made with seed=None, or by Keras, there
+            is nothing to go on with, and "saved" does what None does.
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileFormatError: it is damaged, or holds what npcnn has no layer for; a ValueError that names what.
+        FileFormatError: it is damaged, or holds a layer that npcnn lacks; a ValueError that says what is wrong.
+        ValueError: an argument is out of range.
     """
-    from npcnn import keras_file
+    from npcnn import keras_format
 
-    return keras_file.read(path, Sequential)
+    given: dict[str, Any] = {}
+    if kernels is not None:
+        given["kernels"] = check_rung(kernels, "load_model")
+    if threads is not None:
+        given["threads"] = check_count("load_model: threads", threads)
+    if not isinstance(seed, str) or seed != "saved":
+        check_seed("load_model: seed", seed)
+        given["seed"] = seed
+    return keras_format.read(path, Sequential, **given)

@@ -71,10 +71,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class Workers:
-    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager."""
+    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager.
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    Args:
+        threads: how many; None takes the CPUs this process may use.
+    """
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads or available_cpus()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":

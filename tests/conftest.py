@@ -27,6 +27,49 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def path(tmp_path):
+    """Where to save a model."""
+    return tmp_path / "model.keras"
+
+
+@pytest.fixture(
+    params=[
+        ("Adam", {}),
+        ("Adam", {"learning_rate": 0.0123, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-5}),
+        ("SGD", {"learning_rate": 0.1}),
+        ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+        ("SGD", {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}),
+    ],
+    ids=str,
+)
+def optimizer(request):
+    """An optimizer to save: the name of its class, and its arguments."""
+    return request.param
+
+
+@pytest.fixture(
+    params=[
+        [layers.Conv2D(3, 2)],
+        [layers.Conv2D(3, (2, 3), strides=(2, 1), padding="same", activation="relu", name="edges")],
+        [layers.Conv2D(3, 3, dilation_rate=(1, 2), use_bias=False, kernel_initializer="he_normal")],
+        [layers.Conv2D(2, 1, activation="softmax", bias_initializer="ones"), layers.Conv2D(2, 1, activation="linear")],
+        [layers.Conv2D(2, 1, activation=layers.ReLU())],
+        [layers.MaxPool2D()],
+        [layers.MaxPooling2D((3, 2), strides=(1, 3), padding="same", name="pool"), layers.MaxPool2D(2)],
+        [layers.Flatten()],
+        [layers.Flatten(), layers.Dense(4, activation="relu", kernel_initializer="he_uniform"), layers.Dense(3)],
+        [layers.Flatten(), layers.Dense(2, use_bias=False), layers.Dense(2, kernel_initializer="glorot_normal")],
+        [layers.Conv2D(2, 2), layers.ReLU(), layers.Flatten(), layers.Dense(3), layers.Softmax(name="probabilities")],
+        [layers.Flatten(name="input_layer"), layers.Dense(2, name="dense_7")],
+    ],
+    ids=lambda stack: "-".join(type(layer).__name__ for layer in stack),
+)
+def stack(request):
+    """Layers to save, for images (9, 8, 2); new ones for every test."""
+    return [type(layer)(**layer.get_config()) for layer in request.param]
+
+
 @pytest.fixture(scope="session")
 def digits():
     """((x, y), (x, y)): 400 real digits to train on and 200 to test on, (N, 28, 28, 1) from 0 to 1."""

@@ -1,14 +1,15 @@
 """Model files from strangers: each is refused with one kind of error, which names the file and what is wrong."""
 
 import copy
+import functools
 import io
 import json
+import operator
 import os
 import random
 import subprocess
 import sys
 import tracemalloc
-import warnings
 import zipfile
 
 import h5py
@@ -18,7 +19,7 @@ import pytest
 from npcnn import Sequential, layers, load_model
 from npcnn.errors import FileFormatError
 
-CONFIG, WEIGHTS, HISTORY = "config.json", "model.weights.h5", "history.json"
+CONFIG, WEIGHTS, HISTORY, SETTINGS = "config.json", "model.weights.h5", "history.json", "npcnn.json"
 KERNEL = "layers/dense/vars/0"  # (6, 3)
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 MEGABYTE = 1 << 20
@@ -36,23 +37,25 @@ def good(tmp_path_factory):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "stranger.keras"
-
-
 def write(path, members, method=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
 
 
-def refusal(path, words="."):
+def refusal(path, words=".", **arguments):
     with pytest.raises(FileFormatError, match=words) as caught:
-        load_model(path)
+        load_model(path, **arguments)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and message.count(str(path)) == 1 and len(message) < 1500
     return message
+
+
+def claim_sizes(path, true, lie):
+    """Write another size in the headers of the zip file, wherever the true one is."""
+    content, true, lie = path.read_bytes(), true.to_bytes(4, "little"), lie.to_bytes(4, "little")
+    assert true in content
+    path.write_bytes(content.replace(true, lie))
 
 
 def equal_to_good(path, good):
@@ -82,25 +85,21 @@ def test_what_is_no_zip_file_is_refused(path, content):
     refusal(path, "not a .keras file")
 
 
-@pytest.mark.parametrize("missing", [CONFIG, WEIGHTS])
-def test_a_missing_member_is_named(path, good, missing):
+@pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY, SETTINGS])
+def test_a_missing_member_is_named_unless_the_model_can_do_without(path, good, missing):
     write(path, {name: content for name, content in good.items() if name != missing})
-    refusal(path, f"{missing} must be there once, is there 0 times")
+    if missing in (CONFIG, WEIGHTS):
+        refusal(path, f"{missing} must be there once, is there 0 times")
+    else:
+        assert equal_to_good(path, good)
 
 
-@pytest.mark.parametrize("missing", ["metadata.json", HISTORY])
-def test_members_that_say_nothing_about_the_model_may_be_missing(path, good, missing):
-    write(path, {name: content for name, content in good.items() if name != missing})
-    assert equal_to_good(path, good)
-
-
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
 def test_a_member_that_is_there_twice_is_refused(path, good, name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zipfile's, about the duplicate
-        write(path, good)
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(name, good[name])
+    write(path, good)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, good[name])
     refusal(path, f"{name} must be there once, is there 2 times")
 
 
@@ -123,31 +122,24 @@ def test_other_compressions_are_refused(path, good, method):
     refusal(path, f"config.json is compressed by method {method}, must be stored or deflated")
 
 
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY])
-def test_a_zip_bomb_is_refused_before_it_is_inflated(path, good, name):
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_zip_bomb_is_not_inflated_beyond_what_the_member_may_or_says_to_have(path, good, name, honest):
     write(path, good | {name: good[name] + bytes(64 * MEGABYTE)}, zipfile.ZIP_DEFLATED)
+    if not honest:
+        claim_sizes(path, len(good[name]) + 64 * MEGABYTE, len(good[name]))
     with Peak() as used:
-        refusal(path, f"{name} .*67,")
+        refusal(path, f"{name} .*67," if honest else "Bad CRC-32")
     assert used.bytes < MEGABYTE
 
 
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY])
-def test_a_zip_bomb_that_lies_about_its_size_is_never_inflated_beyond_that(path, good, name):
-    write(path, good | {name: good[name] + bytes(64 * MEGABYTE)}, zipfile.ZIP_DEFLATED)
-    true, lie = (size.to_bytes(4, "little") for size in (len(good[name]) + 64 * MEGABYTE, len(good[name])))
-    content = path.read_bytes()
-    assert content.count(true) >= 1
-    path.write_bytes(content.replace(true, lie))
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_weights_that_are_said_to_be_larger_than_their_place_are_refused_before_a_layer_is_built(path, good, method):
+    write(path, good | {CONFIG: good[CONFIG].replace(b'"units": 3', b'"units": 10000000')}, method)
+    claim_sizes(path, len(good[WEIGHTS]), 10**9)
     with Peak() as used:
-        refusal(path, "Bad CRC-32")
+        refusal(path, f"{WEIGHTS} claims 1,000,000,000 bytes, and there is room for")
     assert used.bytes < MEGABYTE
-
-
-def test_a_member_that_claims_more_bytes_than_there_are_is_refused(path, good):
-    write(path, good)
-    content, size = path.read_bytes(), len(good[WEIGHTS])
-    path.write_bytes(content.replace(size.to_bytes(4, "little"), (size + 99_000).to_bytes(4, "little")))
-    refusal(path)
 
 
 def test_an_encrypted_member_is_refused(path, good):
@@ -179,28 +171,17 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
         refusal(path)
 
 
-# ------------------------------------------------------------------ config.json
-
-
-def with_config(path, good, change):
-    """Write a file whose config.json was changed by `change`, which may return another one."""
-    config = json.loads(good[CONFIG])
-    config = change(config) or config
-    write(path, good | {CONFIG: config if isinstance(config, (str, bytes)) else json.dumps(config)})
-
-
-def layer(config, class_name):
-    return next(each for each in config["config"]["layers"] if each["class_name"] == class_name)
+# ------------------------------------------------------------------ the members in JSON
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("", "Expecting value"),
+        (" ", "Expecting value"),
         ("{", "Expecting property name"),
-        ("[]", "must have a module"),
-        ("7", "must have a module"),
-        ("null", "must have a module"),
+        ("[]", "must "),
+        ("7", "must "),
+        ("null", "must "),
         ('{"module": "keras", "module": "keras"}', "the same key twice"),
         ('{"module": NaN}', "the number NaN"),
         ('{"module": -Infinity}', "the number -Infinity"),
@@ -214,132 +195,10 @@ def layer(config, class_name):
     ],
     ids=range(15),
 )
-def test_what_is_not_strict_json_of_modest_size_is_refused(path, good, text, words):
-    with_config(path, good, lambda config: text or " ")
+@pytest.mark.parametrize("name", [CONFIG, HISTORY, SETTINGS])
+def test_what_is_not_strict_json_of_modest_size_is_refused(path, good, name, text, words):
+    write(path, good | {name: text})
     refusal(path, words)
-
-
-@pytest.mark.parametrize(
-    "class_name, change, words",
-    [
-        ("Dense", {"units": 10**12}, r"Dense 'dense': kernel of shape \(6, 1000000000000\)"),
-        ("Dense", {"units": 10**17}, "Dense 'dense': kernel of shape"),
-        ("Dense", {"units": 10**30}, "the number 1000"),
-        ("Dense", {"units": 10**4}, r"kernel of shape \(6, 10000\) is not in the .* bytes of model.weights.h5"),
-        ("Dense", {"units": 0}, "units must be a positive integer, got 0"),
-        ("Dense", {"units": 3.0}, "units must be a positive integer, got 3.0"),
-        ("Dense", {"units": 4}, r"layers/dense/vars/0 must be float32 of shape \(6, 4\), is float32 of shape \(6, 3\)"),
-        ("Dense", {"use_bias": False}, "layers/dense/vars must hold 1 arrays for Dense 'dense', holds 2"),
-        ("Dense", {"name": "x" * 10**6}, None),
-        ("Dense", {"name": "x" * 10**6, "units": 0}, "xxx"),
-        ("Dense", {"name": "../../etc"}, "name must be a non-empty string without '/'"),
-        ("Dense", {"name": "flatten"}, "two layers have the same name"),
-        ("Dense", {"kernels": "loops"}, "kernels='loops' is not supported"),
-        ("Dense", {"kernel_regularizer": {"class_name": "L2"}}, "kernel_regularizer must be None, got .*'L2'"),
-        ("Dense", {"x" * 10**6: 1}, "is not supported"),
-        ("Dense", {"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
-        ("Dense", {"dtype": "f4"}, "dtype must be 'float32' or 'float64', got 'f4'"),
-        ("Dense", {"dtype": "float64"}, "vars/0 must be float64"),
-        ("Dense", {"activation": "os.system"}, "activation must be .*'os.system'"),
-        ("Dense", {"kernel_initializer": "os.system"}, "no initializer 'os.system'"),
-        ("Conv2D", {"kernel_size": [10**9, 10**9], "padding": "same"}, "kernel of shape"),
-        ("Conv2D", {"kernel_size": [4, 1]}, "larger than the 3 x 2 input"),
-        ("Conv2D", {"strides": [1, 1, 1]}, "strides must be"),
-        ("Conv2D", {"filters": None}, "filters must be"),
-        ("InputLayer", {"batch_shape": [None, 10**9, 10**9, 1]}, r"kernel of shape \(1000000000000000000, 3\)"),
-        ("InputLayer", {"batch_shape": [None, None, None, 1]}, "positive sizes"),
-        ("InputLayer", {"batch_shape": [None]}, "positive sizes"),
-        ("InputLayer", {"batch_shape": None}, r"must be a list like \[null, 28, 28, 1\]"),
-        ("InputLayer", {"batch_shape": "abc"}, "must be a list"),
-    ],
-)
-def test_a_layer_that_lies_is_named(path, good, class_name, change, words):
-    with_config(path, good, lambda config: layer(config, class_name)["config"].update(change))
-    with Peak() as used:
-        if words is None:
-            load_model(path)
-        else:
-            refusal(path, words)
-    assert used.bytes < 16 * MEGABYTE
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        ({"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__"}}}, "Lambda .*no such layer"),
-        ({"module": "builtins", "class_name": "exec"}, "'exec', which npcnn does not know"),
-        ({"module": "kerasy.layers"}, "which npcnn does not know"),
-        ({"class_name": "antigravity"}, "no such layer"),
-        ({"class_name": "Layer"}, "no such layer"),
-        ({"registered_name": "evil>Dense"}, "which npcnn does not know"),
-        ({"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
-        ({"config": None}, "must have a module, a class_name and a config"),
-        ({"config": {}}, "missing 1 required positional argument: 'units'"),
-    ],
-)
-def test_a_class_is_looked_up_in_a_table_and_nowhere_else(path, good, change, words):
-    with_config(path, good, lambda config: layer(config, "Dense").update(change))
-    refusal(path, words)
-    assert "antigravity" not in sys.modules
-
-
-def test_the_shape_of_the_data_may_stand_beside_the_layers(path, good):
-    with_config(path, good, lambda config: config["config"]["layers"].pop(0) and None)
-    assert load_model(path).input_shape == (3, 2, 1) and equal_to_good(path, good)
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        (lambda config: config["config"].update(layers=[]), "must have layers, a list, and a name"),
-        (lambda config: config["config"].update(layers={"0": 1}), "must have layers, a list, and a name"),
-        (lambda config: config["config"].update(layers=config["config"]["layers"][:1]), "layers is empty"),
-        (lambda config: config["config"].update(name=None), "must have layers, a list, and a name, got .*, None"),
-        (lambda config: config["config"].update(dtype="complex64"), "dtype must be"),
-        (lambda config: config.update(class_name="Model"), "class 'Model', not Sequential"),
-        (lambda config: config["config"]["layers"].append(config["config"]["layers"][0]), "only be the first layer"),
-        (lambda config: config["config"]["layers"].append(copy.deepcopy(config)), "Sequential 'good': npcnn has no"),
-        (lambda config: config.update(compile_config=[1]), "compile_config must be a dictionary"),
-        (lambda config: config["compile_config"].update(optimizer="adam"), "optimizer must have a module"),
-        (lambda config: config["compile_config"]["optimizer"]["config"].update(beta_1=5), "beta_1"),
-        (lambda config: config["compile_config"]["optimizer"]["config"].update(learning_rate="x"), "learning_rate"),
-        (lambda config: config["compile_config"]["loss"]["config"].update(from_logits=3), "from_logits"),
-    ],
-)
-def test_a_model_that_lies_is_refused(path, good, change, words):
-    with_config(path, good, lambda config: change(config) and None)
-    refusal(path, words)
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        (lambda training: training["optimizer"].update(class_name="RMSprop"), "RMSprop.*compile it"),
-        (lambda training: training["optimizer"]["config"].update(amsgrad=True), "amsgrad must be False, got True"),
-        (lambda training: training.update(metrics={"accuracy": 1}), "metrics .* are not supported"),
-        (lambda training: training.update(loss=7), "loss 7 is not supported"),
-    ],
-)
-def test_what_only_training_needs_and_we_lack_is_left_out_with_a_warning(path, good, change, words):
-    with_config(path, good, lambda config: change(config["compile_config"]))
-    with pytest.warns(UserWarning, match=words) as caught:
-        model = load_model(path)
-    assert caught[0].filename == __file__ and str(caught[0].message).startswith(f"{path}: ")
-    assert model.optimizer is None
-    for w in model.get_weights():
-        assert w.any()
-
-
-def test_a_thousand_layers_that_the_file_cannot_hold_are_refused_at_once(path, good):
-    def repeat(config):
-        dense = layer(config, "Dense")
-        copies = [copy.deepcopy(dense) for _ in range(1000)]
-        for i, each in enumerate(copies):
-            each["config"].update(name=f"dense_{i}", units=3)
-        config["config"]["layers"] += copies
-
-    with_config(path, good, repeat)
-    refusal(path, "bytes; this model needs")
 
 
 def places(value, at=()):
@@ -352,39 +211,161 @@ def places(value, at=()):
 ODD = [None, True, -1, 0.5, 10**30, "", "\ud800/\0", [], [[]], {}, {"class_name": "Dense"}, [None, 1, 1, 1]]
 
 
-def test_any_value_of_config_may_be_any_other(path, good):
-    choose, config = random.Random(0), json.loads(good[CONFIG])
-    for at in places(config):
+@pytest.mark.filterwarnings("ignore:.*model.keras", "ignore:from_logits")
+@pytest.mark.parametrize("name", [CONFIG, HISTORY, SETTINGS])
+def test_any_value_may_be_any_other(path, good, name):
+    choose, value = random.Random(0), json.loads(good[name])
+    for *way, last in places(value):
         for odd in [*choose.sample(ODD, 3), "missing"]:
-            changed = copy.deepcopy(config)
-            *way, last = at
-            holder = changed
-            for key in way:
-                holder = holder[key]
+            changed = copy.deepcopy(value)
+            holder = functools.reduce(operator.getitem, way, changed)
             if odd == "missing":
                 del holder[last]
             else:
                 holder[last] = odd
-            write(path, good | {CONFIG: json.dumps(changed)})
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    model = load_model(path)
-                except FileFormatError as error:
-                    assert str(error).startswith(f"{path}: ")
-                else:
-                    assert np.isfinite(model.predict(np.ones((1, *model.input_shape)))).all()
+            write(path, good | {name: json.dumps(changed)})
+            try:
+                model = load_model(path)
+            except FileFormatError as error:
+                assert str(error).startswith(f"{path}: ")
+            else:
+                assert np.isfinite(model.predict(np.ones((1, *model.input_shape)))).all()
 
 
-# ------------------------------------------------------------------ history.json
+# ------------------------------------------------------------------ config.json
+
+INPUT, CONV2D, DENSE = (("config", "layers", i) for i in (0, 1, 3))
+MODEL, TRAINING = ("config",), ("compile_config",)
+OPTIMIZER, LOSS = (*TRAINING, "optimizer"), (*TRAINING, "loss")
+
+
+def with_config(path, good, place, change):
+    """Write a file in whose config.json the object at `place` has other values, or such as a function makes of it."""
+    config = json.loads(good[CONFIG])
+    part = functools.reduce(operator.getitem, place, config)
+    part.update(change(part) if callable(change) else change)
+    write(path, good | {CONFIG: json.dumps(config)})
+
+
+@pytest.mark.parametrize(
+    "layer, arguments, words",
+    [
+        (DENSE, {"units": 10**12}, r"Dense 'dense': with kernel of shape \(6, 1000000000000\)"),
+        (DENSE, {"units": 10**17}, "Dense 'dense': with kernel of shape"),
+        (DENSE, {"units": 10**30}, "the number 1000"),
+        (DENSE, {"units": 10**4}, r"with kernel of shape \(6, 10000\) model.weights.h5 needs more than its"),
+        (DENSE, {"units": 0}, "units must be .*, got 0"),
+        (DENSE, {"units": 3.0}, "units must be .*, got 3.0"),
+        (DENSE, {"units": 4}, r"layers/dense/vars/0 must be float32 of shape \(6, 4\), is float32 of shape \(6, 3\)"),
+        (DENSE, {"use_bias": False}, "layers/dense/vars must hold 1 arrays for Dense 'dense', holds 2"),
+        (DENSE, {"name": "x" * 10**6, "units": 0}, "xxx"),
+        (DENSE, {"name": "../../etc"}, "name must be a non-empty string without '/'"),
+        (DENSE, {"name": "flatten"}, "two layers have the same name"),
+        (DENSE, {"kernels": "loops"}, "kernels='loops' is not supported"),
+        (DENSE, {"kernel_regularizer": {"class_name": "L2"}}, "kernel_regularizer must be None, got .*'L2'"),
+        (DENSE, {"x" * 10**6: 1}, "is not supported"),
+        (DENSE, {"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
+        (DENSE, {"dtype": "f4"}, "dtype must be 'float32' or 'float64', got 'f4'"),
+        (DENSE, {"dtype": "float64"}, "vars/0 must be float64"),
+        (DENSE, {"activation": "os.system"}, "activation must be .*'os.system'"),
+        (DENSE, {"kernel_initializer": "os.system"}, "no initializer 'os.system'"),
+        (CONV2D, {"kernel_size": [10**9, 10**9], "padding": "same"}, "kernel of shape"),
+        (CONV2D, {"kernel_size": [4, 1]}, "larger than the 3 x 2 input"),
+        (CONV2D, {"strides": [1, 1, 1]}, "strides must be"),
+        (CONV2D, {"filters": None}, "filters must be"),
+        (INPUT, {"batch_shape": [None, 10**9, 10**9, 1]}, r"kernel of shape \(1000000000000000000, 3\)"),
+        (INPUT, {"batch_shape": [None, None, None, 1]}, "positive sizes"),
+        (INPUT, {"batch_shape": [None]}, "positive sizes"),
+        (INPUT, {"batch_shape": None}, r"must be like \[null, 28, 28, 1\]"),
+        (INPUT, {"batch_shape": "abc"}, "must be like"),
+    ],
+)
+def test_a_layer_that_lies_is_named(path, good, layer, arguments, words):
+    with_config(path, good, (*layer, "config"), arguments)
+    with Peak() as used:
+        refusal(path, words)
+    assert used.bytes < 16 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    "place, change, words",
+    [
+        (DENSE, {"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__"}}}, "has no 'Lambda'"),
+        (DENSE, {"module": "builtins", "class_name": "exec"}, "'exec', which npcnn does not know"),
+        (DENSE, {"module": "kerasy.layers"}, "which npcnn does not know"),
+        (DENSE, {"class_name": "antigravity"}, "npcnn has no 'antigravity'"),
+        (DENSE, {"class_name": "Layer"}, "npcnn has no 'Layer', only Conv2D, Dense"),
+        (DENSE, {"registered_name": "evil>Dense"}, "which npcnn does not know"),
+        (DENSE, {"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
+        (DENSE, {"config": None}, "must have a module, a class_name and a config"),
+        (DENSE, {"config": {}}, "missing 1 required positional argument: 'units'"),
+        (MODEL, {"layers": []}, "must have layers, a list, and a name"),
+        (MODEL, {"layers": {"0": 1}}, "must have layers, a list, and a name"),
+        (MODEL, {"name": None}, "must have layers, a list, and a name, got .*, None"),
+        (MODEL, {"dtype": "complex64"}, "dtype must be"),
+        (MODEL, lambda model: {"layers": model["layers"][:1]}, "layers is empty"),
+        (MODEL, lambda model: {"layers": model["layers"] + model["layers"][:1]}, "only be the first layer"),
+        ((), lambda file: {"config": {**file["config"], "layers": [copy.copy(file)]}}, "npcnn has no 'Sequential'"),
+        ((), {"class_name": "Model"}, "class 'Model', not Sequential"),
+        ((), {"compile_config": [1]}, "compile_config must be a dictionary"),
+        (TRAINING, {"optimizer": "adam"}, "optimizer must have a module"),
+        ((*OPTIMIZER, "config"), {"beta_1": 5}, "beta_1"),
+        ((*OPTIMIZER, "config"), {"learning_rate": "x"}, "learning_rate"),
+        ((*LOSS, "config"), {"from_logits": 3}, "from_logits"),
+    ],
+)
+def test_a_class_is_looked_up_in_a_table_and_must_fit_the_place(path, good, place, change, words):
+    with_config(path, good, place, change)
+    refusal(path, words)
+    assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "place, change, words",
+    [
+        (OPTIMIZER, {"class_name": "RMSprop"}, "RMSprop.*compile it"),
+        ((*OPTIMIZER, "config"), {"amsgrad": True}, "amsgrad must be False, got True"),
+        (TRAINING, {"metrics": {"accuracy": 1}}, "metrics .* are not supported"),
+        (TRAINING, {"loss": 7}, "loss 7 is not supported"),
+    ],
+)
+def test_what_only_training_needs_and_we_lack_is_left_out_with_a_warning(path, good, place, change, words):
+    with_config(path, good, place, change)
+    with pytest.warns(UserWarning, match=words) as caught:
+        model = load_model(path)
+    assert caught[0].filename == __file__ and str(caught[0].message).startswith(f"{path}: ")
+    assert model.optimizer is None
+    assert all(w.any() for w in model.get_weights())
+
+
+@pytest.mark.parametrize(
+    "place, change",
+    [((*DENSE, "config"), {"name": "x" * 10**6}), (MODEL, lambda model: {"layers": model["layers"][1:]})],
+)
+def test_a_name_may_be_long_and_the_shape_of_the_data_may_stand_beside_the_layers(path, good, place, change):
+    with_config(path, good, place, change)
+    assert load_model(path).input_shape == (3, 2, 1) and equal_to_good(path, good)
+
+
+def test_a_thousand_layers_that_the_file_cannot_hold_are_refused_at_once(path, good):
+    def repeat(model):
+        *others, dense = model["layers"]
+        return {"layers": others + [{**dense, "config": {**dense["config"], "name": f"d{i}"}} for i in range(1000)]}
+
+    with_config(path, good, MODEL, repeat)
+    with Peak() as used:
+        refusal(path, r"Dense 'd\d+': with kernel of shape \(3, 3\) model.weights.h5 needs more")
+    assert used.bytes < 16 * MEGABYTE
+
+
+# ------------------------------------------------------------------ history.json and npcnn.json
+
+SETTINGS_OF_GOOD = {"kernels": "im2col", "threads": None, "rng_state": f"{1:032x} {1:032x} 0 {0:08x}"}
 
 
 @pytest.mark.parametrize(
     "history",
     [
-        7,
-        [],
-        {},
         {"epoch": [0]},
         {"epoch": 1, "history": {}},
         {"epoch": ["0"], "history": {}},
@@ -402,80 +383,102 @@ def test_a_history_of_another_form_is_refused(path, good, history):
     refusal(path, HISTORY)
 
 
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"seed": 5}, "must hold kernels, threads and rng_state"),
+        ({"kernels": "cuda"}, "kernels must be one of 'loops', .*, got 'cuda'"),
+        ({"kernels": ["loops"]}, "kernels must be"),
+        ({"threads": 0}, "threads must be an integer of at least 1, got 0"),
+        ({"threads": True}, "threads must be"),
+        ({"threads": "2"}, "threads must be"),
+        *(({"rng_state": state}, "rng_state must be") for state in (7, "", [], {}, ["0"], False)),
+        ({"rng_state": f"{1:032x} {2:032x} 0 {0:08x}"}, "rng_state must be"),  # an even increment
+        ({"rng_state": f"{1:032x} {1:032x} 2 {0:08x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:032x} {1:032x} 0 {0:09x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:033x} {1:032x} 0 {0:08x}"}, "rng_state must be"),
+        ({"rng_state": f"{1:032x} {1:032x} 0 {0:08x}\n"}, "rng_state must be"),
+        ({"rng_state": f"{10:032X} {1:032x} 0 {0:08x}"}, "rng_state must be"),
+    ],
+)
+def test_settings_out_of_range_are_refused_even_where_arguments_replace_them(path, good, change, words):
+    write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD)})
+    assert load_model(path).rng.bit_generator.state["state"] == {"state": 1, "inc": 1}
+    write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD | change)})
+    refusal(path, f"npcnn.json.* {words}")
+    refusal(path, f"npcnn.json.* {words}", kernels="jit", threads=1, seed=0)
+
+
 # ------------------------------------------------------------------ model.weights.h5
 
 
-def with_weights(path, good, change, place=KERNEL):
-    """Write a file in whose weights `change(file, place)` put something else than the array at that place."""
+def with_weights(path, good, new, place=KERNEL):
+    """Write a file with something else at `place` in its weights: what `create_dataset` makes of a dictionary, say."""
     buffer = io.BytesIO(good[WEIGHTS])
     with h5py.File(buffer, "r+") as file:
         del file[place]
-        change(file, place)
+        if callable(new):
+            new(file)
+        elif isinstance(new, dict):
+            file.create_dataset(place, **new)
+        else:
+            file[place] = new
     write(path, good | {WEIGHTS: buffer.getvalue()})
 
 
-def virtual(file, place):
+def virtual(file):
     layout = h5py.VirtualLayout((6, 3), "f4")
     layout[:] = h5py.VirtualSource(".", "layers/other", (6, 3), "f4")
-    file.create_virtual_dataset(place, layout)
+    file.create_virtual_dataset(KERNEL, layout)
 
 
+ZEROS = {"shape": (6, 3), "dtype": "f4"}  # never written, and so without a place in the file
 SECRET = np.arange(18, dtype="f4")
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    "new, words",
     [
-        (lambda file, place: file.__setitem__("layers/dense/vars/7", 1), "is missing"),
-        (lambda file, place: file.create_group(place), "must be an array, is a Group"),
-        (lambda file, place: file.__setitem__(place, h5py.SoftLink("/layers/dense/vars/1")), "is a SoftLink"),
-        (lambda file, place: file.__setitem__(place, h5py.ExternalLink("secret.h5", "secret")), "is a ExternalLink"),
-        (lambda file, place: file.__setitem__(place, np.dtype("f4")), "must be an array, is a Datatype"),
-        (
-            lambda file, place: file.create_dataset(place, (6, 3), "f4", external=[("secret.bin", 0, 72)]),
-            "must be 72 plain bytes",
-        ),
+        (lambda file: file.__setitem__("layers/dense/vars/7", 1), "is missing"),
+        (lambda file: file.create_group(KERNEL), "must be an array, is a Group"),
+        (h5py.SoftLink("/layers/dense/vars/1"), "is a SoftLink"),
+        (h5py.ExternalLink("secret.h5", "secret"), "is a ExternalLink"),
+        (np.dtype("f4"), "must be an array, is a Datatype"),
         (virtual, "must be 72 plain bytes"),
-        (lambda file, place: file.create_dataset(place, (6, 3), "f4", chunks=(6, 3), data=np.ones((6, 3))), "plain"),
-        (lambda file, place: file.create_dataset(place, (6, 3), "f4", compression="gzip"), "must be 72 plain bytes"),
-        (lambda file, place: file.create_dataset(place, (6, 3), "f4"), "must be 72 plain bytes"),
-        (lambda file, place: file.create_dataset(place, (6, 3), "f4", maxshape=(None, 3)), "must be 72 plain bytes"),
-        (lambda file, place: file.create_dataset(place, (2**40,), "f4", chunks=(1024,)), r"shape \(6, 3\)"),
-        (lambda file, place: file.create_dataset(place, (2**20, 2**20), "f4"), r"shape \(6, 3\)"),
-        (lambda file, place: file.create_dataset(place, data=SECRET), r"is float32 of shape \(18,\)"),
-        (lambda file, place: file.create_dataset(place, data=SECRET.reshape(3, 6)), r"is float32 of shape \(3, 6\)"),
-        (lambda file, place: file.create_dataset(place, data=h5py.Empty("f4")), "of shape None"),
-        (lambda file, place: file.create_dataset(place, data=np.ones((6, 3), "f8")), "is float64"),
-        (lambda file, place: file.create_dataset(place, data=np.ones((6, 3), ">f4")), "is >f4"),
-        (lambda file, place: file.create_dataset(place, data=np.ones((6, 3), "c8")), "is complex64"),
-        (lambda file, place: file.create_dataset(place, data=np.ones((6, 3), "i4")), "is int32"),
-        (lambda file, place: file.create_dataset(place, data=np.full((6, 3), b"abcd")), "is .S4"),
-        (lambda file, place: file.create_dataset(place, (6, 3), h5py.string_dtype()), "is object"),
-        (lambda file, place: file.create_dataset(place, data=np.full((6, 3), np.nan, "f4")), "holds NaN or infinity"),
-        (lambda file, place: file.create_dataset(place, data=np.full((6, 3), -np.inf, "f4")), "holds NaN or infinity"),
+        (ZEROS, "must be 72 plain bytes"),
+        (ZEROS | {"external": [("secret.bin", 0, 72)]}, "must be 72 plain bytes"),
+        (ZEROS | {"chunks": (6, 3), "data": np.ones((6, 3))}, "must be 72 plain bytes"),
+        (ZEROS | {"compression": "gzip"}, "must be 72 plain bytes"),
+        (ZEROS | {"maxshape": (None, 3)}, "must be 72 plain bytes"),
+        ({"shape": (2**40,), "dtype": "f4", "chunks": (1024,)}, r"shape \(6, 3\)"),
+        ({"shape": (2**20, 2**20), "dtype": "f4"}, r"shape \(6, 3\)"),
+        (SECRET, r"is float32 of shape \(18,\)"),
+        (SECRET.reshape(3, 6), r"is float32 of shape \(3, 6\)"),
+        (h5py.Empty("f4"), "of shape None"),
+        (np.ones((6, 3), "f8"), "is float64"),
+        (np.ones((6, 3), ">f4"), "is >f4"),
+        (np.ones((6, 3), "c8"), "is complex64"),
+        (np.ones((6, 3), "i4"), "is int32"),
+        (np.full((6, 3), b"abcd"), "is .S4"),
+        (ZEROS | {"dtype": h5py.string_dtype()}, "is object"),
+        (np.full((6, 3), np.nan, "f4"), "holds NaN or infinity"),
+        (np.full((6, 3), -np.inf, "f4"), "holds NaN or infinity"),
     ],
     ids=range(24),
 )
-def test_an_array_of_weights_is_itself_in_the_file_and_what_config_says(path, good, monkeypatch, change, words):
+def test_an_array_of_weights_is_itself_in_the_file_and_what_config_says(path, good, monkeypatch, new, words):
     monkeypatch.chdir(path.parent)
     path.with_name("secret.bin").write_bytes(SECRET.tobytes())
     with h5py.File("secret.h5", "w") as file:
         file["secret"] = SECRET.reshape(6, 3)
-    with_weights(path, good, change)
+    with_weights(path, good, new)
     with Peak() as used:
         refusal(path, f"{KERNEL} .*{words}")
     assert used.bytes < MEGABYTE
 
 
-def linked_from(outside, name):
-    def change(file, place):
-        file[place] = h5py.ExternalLink(outside, name)
-
-    return change
-
-
 def test_a_group_with_fewer_arrays_is_refused(path, good):
-    with_weights(path, good, lambda file, place: None)
+    with_weights(path, good, lambda file: None)
     refusal(path, "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1")
 
 
@@ -484,13 +487,12 @@ def test_a_group_with_fewer_arrays_is_refused(path, good):
 def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, place, outside):
     monkeypatch.chdir(path.parent)
     path.with_name("there.h5").write_bytes(good[WEIGHTS])
-    with_weights(path, good, linked_from(outside, place), place)
+    with_weights(path, good, h5py.ExternalLink(outside, place), place)
     refusal(path, "is a ExternalLink")
 
 
 def put(*values):
-    def change(file, place):
-        del file["optimizer"]
+    def change(file):
         for i, value in enumerate(values):
             file[f"optimizer/vars/{i}"] = value
 
@@ -498,20 +500,21 @@ def put(*values):
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    "new, words",
     [
         (put(np.int64(1)), "must hold 10 arrays for adam, holds 1"),
         (put(np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8), r"optimizer/vars/2 must be float32 of shape"),
         (put(np.int64(-1), np.float32(0.1)), "-1 steps"),
+        (put(np.int64(2**63 - 1), np.float32(0.1)), "9223372036854775807 steps"),
         (put(np.int64(1), np.float32(0)), "learning rate 0"),
         (put(np.int64(1), np.float32(np.nan)), "optimizer/vars/1 holds NaN"),
         (put(np.float32(1), np.float32(1)), "optimizer/vars/0 must be int64"),
         (put(np.int64(1), np.ones(1, "f4")), r"optimizer/vars/1 must be float32 of shape \(\)"),
-        (lambda file, place: file.__setitem__(place, 3), "optimizer/vars must be a group of arrays, is a Dataset"),
+        (3, "optimizer/vars must be a group of arrays, is a Dataset"),
     ],
 )
-def test_the_state_of_another_optimizer_is_refused(path, good, change, words):
-    with_weights(path, good, change, "optimizer/vars")
+def test_the_state_of_another_optimizer_is_refused(path, good, new, words):
+    with_weights(path, good, new, "optimizer/vars")
     refusal(path, words)
 
 
@@ -526,7 +529,7 @@ def test_what_is_no_hdf5_file_is_refused(path, good):
     write(path, good | {WEIGHTS: HDF5 + bytes(5000)})
     refusal(path, "damaged: OSError")
     write(path, good | {WEIGHTS: b""})
-    refusal(path, "is not in the 0 bytes of model.weights.h5")
+    refusal(path, "model.weights.h5 needs more than its 0 bytes")
 
 
 FUZZ = """
@@ -534,7 +537,7 @@ import random, sys, zipfile
 from npcnn import load_model
 from npcnn.errors import FileFormatError
 
-good, path, counts = sys.argv[1], sys.argv[2], {"loaded": 0, "refused": 0}
+good, path, refused = *sys.argv[1:], 0
 with zipfile.ZipFile(good) as archive:
     members = {name: archive.read(name) for name in archive.namelist()}
 weights = members["model.weights.h5"]
@@ -545,14 +548,13 @@ for seed in range(400):
         i = choose.choice(used)
         damaged[i] = choose.choice([damaged[i] ^ 1 << choose.randrange(8), 0, 255])
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, bytes(damaged) if name == "model.weights.h5" else content)
+        for name, content in (members | {"model.weights.h5": bytes(damaged)}).items():
+            archive.writestr(name, content)
     try:
         load_model(path)
-        counts["loaded"] += 1
     except FileFormatError:
-        counts["refused"] += 1
-print(counts["loaded"], counts["refused"])
+        refused += 1
+print(refused)
 """
 
 
@@ -562,5 +564,4 @@ def test_damage_under_a_valid_checksum_is_refused_or_read_as_other_numbers(path,
     command = [sys.executable, "-c", FUZZ, str(path.with_name("good.keras")), str(path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    loaded, refused = map(int, result.stdout.split())
-    assert loaded + refused == 400 and loaded > 10 and refused > 10
+    assert 10 < int(result.stdout) < 390

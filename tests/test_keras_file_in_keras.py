@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npcnn import Sequential, layers, load_model, losses, optimizers
+from npcnn import Sequential, kernels, layers, load_model, losses, optimizers
 from npcnn.errors import FileFormatError
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -41,12 +41,7 @@ def keras(imported_keras):
     return imported_keras
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.keras"
-
-
-def seed_stack(kind, **first):
+def small_stack(kind, **first):
     """The layers of the MNIST model, smaller; `kind` is a module, `npcnn.layers` or `keras.layers`."""
     return [
         kind.Input((12, 12, 1)),
@@ -65,26 +60,53 @@ def data(count=32, shape=(12, 12, 1), classes=3):
     return rng.random((count, *shape), dtype="float32"), rng.integers(0, classes, count)
 
 
-def assert_same_predictions(ours, theirs):
+def trained(model, optimizer, loss=SPARSE, **arguments):
+    """The model, of npcnn or Keras, after two epochs."""
+    model.compile(optimizer, loss, **arguments)
+    model.run_eagerly = True  # a few steps are too few for Keras to compile for
+    model.fit(*data(), epochs=2, verbose=0)
+    return model
+
+
+def in_keras(keras, ours, path):
+    ours.save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Keras only warns when it leaves an optimizer's state out
+        theirs = keras.saving.load_model(path)
+    assert_same_model(ours, theirs)
+    return theirs
+
+
+def with_us(theirs, path):
+    theirs.save(path)
+    ours = load_model(path)
+    assert_same_model(ours, theirs)
+    assert (ours.history, ours.kernels, ours.threads, ours.seeded) == (None, kernels.DEFAULT, None, False)
+    return ours
+
+
+def assert_same_model(ours, theirs):
+    """The same names, weights, predictions and, if it was trained, the same state of the optimizer."""
+    assert theirs.name == ours.name
     assert ours.input_shape == theirs.input_shape[1:] and ours.output_shape == theirs.output_shape[1:]
+    for layer, same in zip(ours.layers, theirs.layers, strict=True):
+        assert (same.name, same.dtype) == (layer.name, layer.dtype)
     for w, same in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert_array_equal(w, same, strict=True)
     x, _ = data(20, ours.input_shape)
     assert_allclose(ours.predict(x), theirs(x).numpy(), atol=1e-5)
-
-
-def assert_same_state(ours, theirs):
-    iterations, learning_rate, *slots = (variable.numpy() for variable in theirs.optimizer.variables)
-    assert iterations == ours.optimizer.iterations
-    assert learning_rate == np.float32(ours.optimizer.learning_rate)
-    ours_in_order = [slot[key] for key in ours.params for slot in ours.optimizer.slots.values()]
-    for slot, same in zip(ours_in_order, slots, strict=True):
-        assert_array_equal(slot, same, strict=True)
+    if ours.optimizer and ours.optimizer.iterations:
+        iterations, learning_rate, *slots = (variable.numpy() for variable in theirs.optimizer.variables)
+        assert iterations == ours.optimizer.iterations
+        assert learning_rate == np.float32(ours.optimizer.learning_rate)
+        ours_in_order = [slot[key] for key in ours.params for slot in ours.optimizer.slots.values()]
+        for slot, same in zip(ours_in_order, slots, strict=True):
+            assert_array_equal(slot, same, strict=True)
 
 
 def assert_same_further_training(ours, theirs, x, y):
     before = ours.get_weights()
-    theirs.run_eagerly = True  # three steps are too few to compile for
+    theirs.run_eagerly = True
     for model in (ours, theirs):
         model.fit(x, y, epochs=3, batch_size=len(x), shuffle=False, verbose=0)
     for start, w, same in zip(before, ours.get_weights(), theirs.get_weights(), strict=True):
@@ -92,54 +114,19 @@ def assert_same_further_training(ours, theirs, x, y):
     assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
 
 
-OPTIMIZERS = [
-    ("Adam", {}),
-    ("Adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-5}),
-    ("SGD", {"learning_rate": 0.1}),
-    ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
-    ("SGD", {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}),
-]
-
-
 # ------------------------------------------------------------------ ours in Keras
 
 
-@pytest.mark.parametrize("name, arguments", OPTIMIZERS)
-def test_keras_goes_on_training_our_model_as_we_do(keras, path, name, arguments):
-    ours, (x, y) = Sequential(seed_stack(layers), name="digits"), data()
-    ours.compile(getattr(optimizers, name)(**arguments), SPARSE, ["accuracy"])
-    ours.fit(x, y, epochs=2, verbose=0)
-    ours.save(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # Keras only warns when it leaves an optimizer's state out
-        theirs = keras.saving.load_model(path)
-    assert theirs.name == "digits"
-    assert [layer.name for layer in theirs.layers] == [layer.name for layer in ours.layers]
-    assert_same_predictions(ours, theirs)
-    assert_same_state(ours, theirs)
-    assert_same_further_training(ours, theirs, x, y)
+def test_keras_goes_on_training_our_model_as_we_do(keras, path, optimizer):
+    name, arguments = optimizer
+    ours = Sequential(small_stack(layers), name="digits")
+    trained(ours, getattr(optimizers, name)(**arguments), metrics=["accuracy"])
+    assert_same_further_training(ours, in_keras(keras, ours, path), *data())
 
 
-@pytest.mark.parametrize(
-    "stack",
-    [
-        [layers.Conv2D(3, (2, 3), strides=(2, 1), padding="same", activation="relu", name="edges")],
-        [layers.Conv2D(3, 3, dilation_rate=(1, 2), use_bias=False, kernel_initializer="he_normal")],
-        [layers.Conv2D(2, 1, activation="softmax"), layers.Conv2D(2, 1, bias_initializer="ones", name="last")],
-        [layers.MaxPool2D((3, 2), strides=(1, 3), padding="same"), layers.MaxPool2D(2)],
-        [layers.Conv2D(2, 2), layers.ReLU(), layers.Flatten(), layers.Dense(3), layers.Softmax(name="probabilities")],
-        [layers.Flatten(name="input_layer"), layers.Dense(2, use_bias=False), layers.Dense(2, name="dense_7")],
-    ],
-    ids=lambda stack: "-".join(type(layer).__name__ for layer in stack),
-)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_keras_reads_every_layer(keras, path, stack, dtype):
-    made_again = [type(layer)(**layer.get_config()) for layer in stack]
-    ours = Sequential([layers.Input((9, 8, 2)), *made_again], dtype=dtype)
-    ours.save(path)
-    theirs = keras.saving.load_model(path)
-    assert_same_predictions(ours, theirs)
-    assert {layer.dtype for layer in theirs.layers} == {dtype}
+    in_keras(keras, Sequential([layers.Input((9, 8, 2)), *stack], dtype=dtype), path)
 
 
 @pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy])
@@ -147,81 +134,50 @@ def test_keras_reads_every_layer(keras, path, stack, dtype):
 def test_keras_takes_our_losses_for_its_own(keras, path, loss, from_logits):
     ours = Sequential([layers.Input((5,)), layers.Dense(3, activation=None if from_logits else "softmax")])
     ours.compile("adam", loss(from_logits=from_logits), ["accuracy"])
-    ours.save(path)
-    theirs = keras.saving.load_model(path)
-    x, y = data(shape=(5,))
-    y = y if loss is losses.SparseCategoricalCrossentropy else np.eye(3)[y]
-    assert_same_state_before_training(theirs)
-    assert_same_further_training(ours, theirs, x, y)
-
-
-def assert_same_state_before_training(theirs):
-    assert all(not variable.numpy().any() for variable in theirs.optimizer.variables[2:])
+    theirs, (x, y) = in_keras(keras, ours, path), data(shape=(5,))
+    assert not any(variable.numpy().any() for variable in theirs.optimizer.variables[2:])
+    assert_same_further_training(ours, theirs, x, y if loss is losses.SparseCategoricalCrossentropy else np.eye(3)[y])
 
 
 def test_a_float64_model_goes_on_in_keras_with_its_state(keras, path):
-    ours, (x, y) = Sequential(seed_stack(layers), dtype="float64"), data()
-    ours.compile("adam", SPARSE)
-    ours.fit(x, y, verbose=0)
-    ours.save(path)
-    theirs = keras.saving.load_model(path)
-    assert_same_predictions(ours, theirs)
-    assert_same_state(ours, theirs)
+    in_keras(keras, trained(Sequential(small_stack(layers), dtype="float64"), "adam"), path)
 
 
 # ------------------------------------------------------------------ Keras' with us
 
 
-@pytest.mark.parametrize("name, arguments", OPTIMIZERS)
-def test_we_go_on_training_keras_model_as_keras_does(keras, path, name, arguments):
-    theirs, (x, y) = keras.Sequential(seed_stack(keras.layers, name="first"), name="digits"), data()
-    theirs.compile(getattr(keras.optimizers, name)(**arguments), SPARSE, metrics=["accuracy"])
-    theirs.run_eagerly = True
-    theirs.fit(x, y, epochs=2, verbose=0)
-    theirs.save(path)
-    ours = load_model(path)
-    assert ours.name == "digits" and ours.history is None
-    assert [layer.name for layer in theirs.layers] == [layer.name for layer in ours.layers]
-    assert_same_predictions(ours, theirs)
-    assert_same_state(ours, theirs)
-    assert_same_further_training(ours, theirs, x, y)
-    ours.save(path)
-    assert_same_predictions(ours, keras.saving.load_model(path))
-    assert_same_state(ours, keras.saving.load_model(path))
+def test_we_go_on_training_keras_model_as_keras_does(keras, path, optimizer):
+    name, arguments = optimizer
+    theirs = keras.Sequential(small_stack(keras.layers, name="first"), name="digits")
+    trained(theirs, getattr(keras.optimizers, name)(**arguments), metrics=["accuracy"])
+    ours = with_us(theirs, path)
+    assert_same_further_training(ours, theirs, *data())
+    in_keras(keras, ours, path)
 
 
 def test_we_read_a_keras_model_that_was_not_compiled(keras, path):
-    theirs = keras.Sequential(seed_stack(keras.layers))
-    theirs.save(path)
-    assert_same_predictions(load_model(path), theirs)
-    assert load_model(path).optimizer is None
+    assert with_us(keras.Sequential(small_stack(keras.layers)), path).optimizer is None
 
 
 def test_we_read_a_keras_model_that_was_compiled_but_not_trained(keras, path):
-    theirs = keras.Sequential(seed_stack(keras.layers))
+    theirs = keras.Sequential(small_stack(keras.layers))
     theirs.compile("adam", SPARSE)
-    theirs.save(path)
-    ours = load_model(path)
-    assert_same_predictions(ours, theirs)
+    ours = with_us(theirs, path)
     assert ours.optimizer.iterations == 0
     assert_same_further_training(ours, theirs, *data())
 
 
 def test_we_read_a_keras_model_that_got_its_shape_from_fit(keras, path):
-    theirs, (x, y) = keras.Sequential(seed_stack(keras.layers)[1:]), data()
-    theirs.compile("sgd", keras.losses.SparseCategoricalCrossentropy())
-    theirs.run_eagerly = True
-    theirs.fit(x, y, verbose=0)
-    theirs.save(path)
-    assert_same_predictions(load_model(path), theirs)
-    assert_same_further_training(load_model(path), theirs, x, y)
+    theirs = keras.Sequential(small_stack(keras.layers)[1:])
+    trained(theirs, "sgd", keras.losses.SparseCategoricalCrossentropy())
+    assert_same_further_training(with_us(theirs, path), theirs, *data())
 
 
 def test_we_read_kerass_layers_with_all_their_arguments(keras, path):
     kind = keras.layers
     theirs = keras.Sequential(
         [
-            kind.Input((13, 12, 2), name="door"),
+            kind.Input((13, 12, 2), name="images"),
             kind.Conv2D(3, (2, 3), strides=(2, 1), padding="same", kernel_initializer="he_uniform", name="edges"),
             kind.ReLU(),
             kind.MaxPool2D((2, 3), strides=1, padding="same", name="pool"),
@@ -232,33 +188,30 @@ def test_we_read_kerass_layers_with_all_their_arguments(keras, path):
         ]
     )
     theirs.compile("sgd", keras.losses.CategoricalCrossentropy(), metrics=["acc"])
-    theirs.save(path)
-    ours = load_model(path)
-    assert_same_predictions(ours, theirs)
-    assert [layer.name for layer in theirs.layers] == [layer.name for layer in ours.layers]
+    ours, (x, y) = with_us(theirs, path), data(32, (13, 12, 2), 4)
     assert ours.layers[3].kernel_initializer.__name__ == "he_normal"
-    x, y = data(32, (13, 12, 2), 4)
     assert_same_further_training(ours, theirs, x, np.eye(4)[y])
 
 
 def test_we_read_a_float64_model_of_keras(keras, path):
     keras.config.set_dtype_policy("float64")
     try:
-        theirs = keras.Sequential(seed_stack(keras.layers))
-        theirs.save(path)
+        theirs = keras.Sequential(small_stack(keras.layers))
     finally:
         keras.config.set_dtype_policy("float32")
-    assert_same_predictions(load_model(path), theirs)
-    assert load_model(path).dtype == "float64"
+    assert with_us(theirs, path).dtype == "float64"
+
+
+def test_each_time_a_keras_model_is_loaded_it_shuffles_anew(keras, path):
+    keras.Sequential(small_stack(keras.layers)).save(path)
+    one, other = (load_model(path).rng.permutation(100).tolist() for _ in range(2))
+    assert one != other
 
 
 @pytest.mark.parametrize(
     "make, words",
     [
-        (
-            lambda kind: kind.Dropout(0.5, name="drop"),
-            "layer 1, Dropout 'drop': npcnn has no such layer; it has Conv2D",
-        ),
+        (lambda kind: kind.Dropout(0.5, name="drop"), "layer 1, Dropout 'drop': npcnn has no 'Dropout', only Conv2D"),
         (lambda kind: kind.BatchNormalization(), "BatchNormalization"),
         (lambda kind: kind.Lambda(lambda x: x, name="code"), "Lambda 'code'"),
         (lambda kind: kind.Activation("relu"), "Activation"),
@@ -290,38 +243,37 @@ def test_what_changes_predictions_and_we_lack_is_refused_and_named(keras, path, 
         (lambda keras: {"optimizer": keras.optimizers.SGD(weight_decay=0.1)}, "weight_decay must be None"),
         (
             lambda keras: {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 9, 0.9))},
-            "schedule 'ExponentialDecay'",
+            "learning_rate 'ExponentialDecay' is not supported",
         ),
         (lambda keras: {"loss": "mse"}, "'mse'"),
-        (
-            lambda keras: {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)},
-            "label_smoothing must be 0",
-        ),
+        (lambda keras: {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing must be"),
         (lambda keras: {"metrics": [keras.metrics.TopKCategoricalAccuracy(5)]}, "TopKCategoricalAccuracy"),
         (lambda keras: {"loss_weights": [0.5]}, "loss_weights must be None"),
     ],
 )
 def test_what_only_training_needs_and_we_lack_is_left_out_with_a_warning(keras, path, make, words):
-    theirs = keras.Sequential(seed_stack(keras.layers))
+    theirs = keras.Sequential(small_stack(keras.layers))
     theirs.compile(**{"optimizer": "adam", "loss": "categorical_crossentropy", **make(keras)})
     theirs.save(path)
     with pytest.warns(UserWarning, match=words) as caught:
         ours = load_model(path)
     assert caught[0].filename == __file__
-    assert_same_predictions(ours, theirs)
     assert ours.optimizer is None and ours.loss is None
+    assert_same_model(ours, theirs)
 
 
 def test_an_initializer_that_we_lack_is_replaced_with_a_warning(keras, path):
-    theirs = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2, kernel_initializer="random_normal")])
+    dense = keras.layers.Dense(2, kernel_initializer="random_normal", bias_initializer="he_normal")
+    theirs = keras.Sequential([keras.layers.Input((3,)), dense])
     theirs.save(path)
-    with pytest.warns(UserWarning, match="kernel_initializer.*RandomNormal"):
+    with pytest.warns(UserWarning, match="kernel_initializer 'RandomNormal' is not supported") as caught:
         ours = load_model(path)
-    assert_same_predictions(ours, theirs)
+    assert caught[0].filename == __file__
+    assert_same_model(ours, theirs)
 
 
 def test_other_kinds_of_keras_models_are_refused(keras, path):
-    door = keras.layers.Input((3,))
-    keras.Model(door, keras.layers.Dense(2)(door)).save(path)
+    x = keras.layers.Input((3,))
+    keras.Model(x, keras.layers.Dense(2)(x)).save(path)
     with pytest.raises(FileFormatError, match="'Functional', which npcnn does not know"):
         load_model(path)

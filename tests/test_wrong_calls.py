@@ -518,6 +518,9 @@ KEEPING = {
     "save before build": (lambda m: not_built().save("m.keras"), RuntimeError, ["save", "no weights yet"]),
     "save under another ending": (lambda m: m.model.save("model.h5"), ValueError, ["model.h5", ".keras"]),
     "load what is not there": (lambda m: load_model("no_such_model.keras"), FileNotFoundError, ["no_such_model.keras"]),
+    "load on an unknown rung": (lambda m: load_model("m.keras", kernels="cuda"), ValueError, ["load_model", "'cuda'"]),
+    "load for no threads": (lambda m: load_model("m.keras", threads=0), ValueError, ["load_model: threads", "got 0"]),
+    "load seed in words": (lambda m: load_model("m.keras", seed="old"), ValueError, ["load_model", "seed", "'old'"]),
 }
 
 TABLES = [

@@ -1,0 +1,96 @@
+"""The zip archive that a .keras file is, and its members as bytes and as JSON."""
+
+import json
+import math
+import os
+import secrets
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from npcnn.errors import FileFormatError
+
+JSON_LIMIT = 8 << 20  # bytes: thousands of layers, tens of thousands of epochs
+INFLATION = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}  # at best, deflate has 258 bytes in 2 bits
+
+
+def write_archive(path: Path, members: dict[str, bytes]) -> None:
+    """Write a zip file beside `path` and move it there once it is safe on disk; leave nothing behind on failure."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, data in members.items():
+                    info = zipfile.ZipInfo(name)  # without the time: equal models make equal files
+                    info.external_attr = 0o644 << 16
+                    archive.writestr(info, data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:  # Ctrl-C too
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def to_json(value: Any) -> bytes:
+    """Return value in JSON, of a length that `read_json` accepts."""
+    data = json.dumps(value, allow_nan=False).encode()
+    if len(data) > JSON_LIMIT:
+        raise ValueError(f"save: layers or history would take {len(data):,} bytes, and may take {JSON_LIMIT:,}")
+    return data
+
+
+def find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return what the archive says of the one member of that name; its `file_size` is one that the file can fill."""
+    found = [info for info in archive.infolist() if info.filename == name]
+    if len(found) != 1:
+        raise FileFormatError(f"{name} must be there once, is there {len(found)} times")
+    info, length = found[0], os.fstat(archive.fp.fileno()).st_size
+    if info.compress_type not in INFLATION:
+        raise FileFormatError(f"{name} is compressed by method {info.compress_type}, must be stored or deflated")
+    most = min(info.compress_size, length) * INFLATION[info.compress_type]
+    if info.file_size > most:
+        raise FileFormatError(f"{name} claims {info.file_size:,} bytes, and there is room for {most:,} at most")
+    return info
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return what a member holds: as much as it claims and never more, checked against its CRC-32."""
+    info = find(archive, name)
+    with archive.open(info) as file:
+        data = file.read(info.file_size)
+    if len(data) != info.file_size:
+        raise FileFormatError(f"{name} is cut short: {len(data):,} bytes of {info.file_size:,}")
+    return data
+
+
+def read_json(archive: zipfile.ZipFile, name: str) -> Any:
+    """Return what a member says in strict JSON: a key stands once, and a number is neither NaN nor beyond 64 bits."""
+
+    def number(text: str) -> float:
+        whole = text.lstrip("-").isdigit()
+        if not math.isfinite(float(text)) or (whole and len(text) > 18):
+            raise FileFormatError(f"{name} holds the number {text[:100]}")
+        return int(text) if whole else float(text)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise FileFormatError(f"{name} holds an object with the same key twice")
+        return dict(pairs)
+
+    if (size := find(archive, name).file_size) > JSON_LIMIT:
+        raise FileFormatError(f"{name} claims {size:,} bytes, may have {JSON_LIMIT:,}")
+    text = read_member(archive, name).decode()
+    return json.loads(text, object_pairs_hook=unique, parse_int=number, parse_float=number, parse_constant=number)
+
+
+def short(value: Any) -> str:
+    """Return value as an error message shows it; a stranger's may be as long as the file."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
