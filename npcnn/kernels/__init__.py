@@ -12,13 +12,12 @@ not fit it, `fused` means another rung, the one that is fastest there as a rule.
 get arrays and pairs.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 from npcnn.kernels import adam, conv2d, dense, max_pool2d
 
 RUNGS = ("loops", "im2col", "jit", "fused")
-DEFAULT = "fused" if find_spec("numba") else "im2col"  # of a model; a layer on its own takes "im2col"
+DEFAULT = "fused"  # of a model; a layer on its own takes "im2col"
 
 _OPERATIONS: dict[str, dict[str, Any]] = {
     "conv2d": conv2d.RUNGS,
