@@ -1,14 +1,17 @@
-"""What numba is told about the kernels holds for them alone and changes no result."""
+"""What numba is told about the kernels holds for them alone, is known to its cache, and changes no result."""
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import npcnn
+from npcnn.kernels.compile import jit
 
 PACKAGE = Path(npcnn.__file__).parent
 SAID = "npcnn: compiling kernels for layers of new sizes; numba keeps them on disk if it can\n"
@@ -81,7 +84,7 @@ def test_kernels_are_laid_out_for_the_registers_that_numba_is_set_to_use(cpu, fe
     assert run(f"{COMPILE}\ncompile_ours()", tmp_path, **settings)[0] == printed.split()
 
 
-# ------------------------------------------------------------------ what is said
+# ------------------------------------------------------------------ what is cached, and what is said
 
 OURS = """
 from npcnn.kernels.compile import cached, jit
@@ -123,6 +126,32 @@ def test_where_numba_can_write_nothing_to_disk_kernels_are_compiled_all_the_same
     assert not (directory / "cache").exists()
 
 
+def multiply_and_add(a, b, c, sums):
+    for i in range(len(sums)):
+        sums[i] = a[i] * b[i] + c[i]
+
+
+def test_the_same_function_with_other_options_does_not_get_the_cached_machine_code(tmp_path, monkeypatch):
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    a, c, sums = np.float32([1 + 2**-12]), np.float32([-1 - 2**-11]), np.float32([0])
+    jit(multiply_and_add)(a, a, c, sums)
+    contracted = sums.item()
+    jit(multiply_and_add, contract=False)(a, a, c, sums)
+    assert (contracted, sums.item()) in [(2**-24, 0), (0, 0)]  # the last on a CPU that has no such instruction
+
+
+def test_whoever_changes_how_kernels_are_compiled_gets_them_compiled_anew(directory):
+    shutil.copytree(PACKAGE, directory / "npcnn", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    file = directory / "npcnn" / "kernels" / "compile.py"
+    source = file.read_text(encoding="utf-8")
+    assert run(f"{MULTIPLY}\nuse(2)", directory)[1] == SAID
+    assert "noalias = True" in source
+    file.write_text(source.replace("noalias = True", "noalias = False"), encoding="utf-8")
+    assert run(f"{MULTIPLY}\nuse(2)", directory)[1] == SAID
+
+
 # ------------------------------------------------------------------ without them
 
 FORWARD = """
@@ -135,7 +164,7 @@ print(fused.forward(x, w, np.zeros(2), ((0, 0), (1, 1)))[0])
 """
 
 
-@pytest.mark.parametrize("part", ["numba.core.cpu.CPUContext"])
+@pytest.mark.parametrize("part", ["numba.core.caching.Cache", "numba.core.cpu.CPUContext"])
 def test_with_a_numba_that_lacks_a_private_part_kernels_are_right_all_the_same(part, tmp_path, capsys):
     lacking = f"import numba.core.registry; numba.core.registry.cpu_target.target_context; del {part}"
     exec(FORWARD)

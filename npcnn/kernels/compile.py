@@ -7,6 +7,7 @@ What numba is told here holds for these kernels alone: a user's own functions ar
 
 import contextlib
 import functools
+import hashlib
 import sys
 import threading
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def jit(function: Callable, contract: bool = True) -> Callable:
 
     @cached
     def compiled() -> Callable:
-        numba, compiler, _ = _numba()
+        numba, compiler, cache, _ = _numba()
         if numba.config.DISABLE_JIT:
             return function
         # nogil: other threads run meanwhile. error_model: x / 0 is inf, so no divisor need be compared with 0 first.
@@ -47,6 +48,8 @@ def jit(function: Callable, contract: bool = True) -> Callable:
         kernel = numba.njit(pipeline_class=compiler, **options)(function)
         with contextlib.suppress(RuntimeError):  # no directory can be written to
             kernel.enable_caching()
+            if cache:
+                kernel._cache = cache(function, contract)
         return kernel
 
     @functools.wraps(function)
@@ -63,22 +66,22 @@ def has_avx512() -> bool:
 
 
 @cached
-def _numba() -> tuple[Any, type | None, bool]:
+def _numba() -> tuple[Any, type | None, type | None, bool]:
     import numba  # behind one lock: threads that import it together can find it half initialised
 
     try:
         return numba, *_private_parts()
     except (ImportError, AttributeError):  # a later numba: right all the same, but training takes 2.5 times as long
-        return numba, None, False
+        return numba, None, None, False
 
 
-def _private_parts() -> tuple[type, bool]:
-    """Return what depends on parts private to numba: a compiler, and whether that compiler uses AVX-512."""
+def _private_parts() -> tuple[type, type, bool]:
+    """Return what depends on parts private to numba: a compiler, a cache, and whether that compiler uses AVX-512."""
     from llvmlite.ir.values import FunctionAttributes
-    from numba.core import compiler, cpu, registry
+    from numba.core import caching, compiler, cpu, registry
 
     # All that is used below, so that a numba without it fails here.
-    _ = compiler.Flags.noalias, cpu.CPUContext.post_lowering, FunctionAttributes.update
+    _ = compiler.Flags.noalias, cpu.CPUContext.post_lowering, FunctionAttributes.update, caching.Cache._index_key
 
     class Compiler(compiler.Compiler):  # type: ignore[name-defined]
         say_once = staticmethod(functools.cache(print))
@@ -98,5 +101,16 @@ def _private_parts() -> tuple[type, bool]:
                 function.attributes.update(['"prefer-vector-width"="512"'])
             post_lowering(module, library)
 
+    source = hashlib.sha256((__spec__.loader.get_source(__name__) or "").encode()).digest()  # type: ignore[attr-defined]
+
+    class Cache(caching.FunctionCache):  # type: ignore[name-defined]
+        def __init__(self, function: Callable, contract: bool) -> None:
+            super().__init__(function)
+            self.contract = contract
+
+        def _index_key(self, *arguments: Any) -> tuple:
+            # numba's own key knows no options: whoever changed one here would go on running the old machine code.
+            return (*super()._index_key(*arguments), self.contract, source)
+
     features = registry.cpu_target.target_context.codegen().magic_tuple()[2]
-    return Compiler, "+avx512f" in features.split(",")
+    return Compiler, Cache, "+avx512f" in features.split(",")
