@@ -12,13 +12,12 @@ of its own on every rung: on `fused`, a convolution that is not one of three fus
 a plain matrix product on all rungs but `loops`. Kernels know nothing of layers: they are given arrays and pairs.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 from npcnn.kernels import adam, conv2d, dense, max_pool2d
 
 RUNGS = ("loops", "im2col", "jit", "fused")
-DEFAULT = "fused" if find_spec("numba") else "im2col"  # of a model; a layer on its own takes "im2col"
+DEFAULT = "fused"  # of a model; a layer on its own takes "im2col"
 
 _OPERATIONS: dict[str, dict[str, Any]] = {
     "conv2d": conv2d.RUNGS,

@@ -2,9 +2,12 @@
 
 A kernel is a plain serial loop. `jit` compiles it at its first call, or fetches it from numba's cache on
 disk; until then numba is not even imported. With NUMBA_DISABLE_JIT=1 it stays Python, to step through.
+What numba is told here holds for these kernels alone: a user's own functions are compiled as they were before.
 """
 
+import contextlib
 import functools
+import hashlib
 import sys
 import threading
 from collections.abc import Callable
@@ -37,14 +40,17 @@ def jit(function: Callable, contract: bool = True) -> Callable:
 
     @cached
     def compiled() -> Callable:
-        njit, no_alias = _numba()
-        # nogil: other shards run meanwhile. error_model: no look-out for zero before every division.
-        options = {"nogil": True, "error_model": "numpy", "pipeline_class": no_alias}
-        options["fastmath"] = {"contract"} if contract else False
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # no directory can be written to
-            return njit(**options)(function)
+        numba, compiler, cache, _ = _numba()
+        if numba.config.DISABLE_JIT:
+            return function
+        # nogil: other threads run meanwhile. error_model: x / 0 is inf, so no divisor need be compared with 0 first.
+        options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"} if contract else False}
+        kernel = numba.njit(pipeline_class=compiler, **options)(function)
+        with contextlib.suppress(RuntimeError):  # no directory can be written to
+            kernel.enable_caching()
+            if cache:
+                kernel._cache = cache(function, contract)
+        return kernel
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
@@ -54,48 +60,57 @@ def jit(function: Callable, contract: bool = True) -> Callable:
 
 
 @cached
-def _import_numba() -> tuple[Any, Any, Any, Any]:
-    import numba  # behind one lock: threads that import it together can find it half initialised
-    from numba.core import codegen, compiler, event
-
-    return numba, codegen, compiler, event
+def has_avx512() -> bool:
+    """Whether kernels use the registers of AVX-512: 32 of them, for 16 float32 each."""
+    return _numba()[-1]
 
 
 @cached
-def _numba() -> tuple[Callable, type]:
-    numba, _, compiler, event = _import_numba()
+def _numba() -> tuple[Any, type | None, type | None, bool]:
+    import numba  # behind one lock: threads that import it together can find it half initialised
 
-    class NoAlias(compiler.Compiler):  # type: ignore[name-defined]
-        def define_pipelines(self) -> list:
-            # Else every store might change what was read before, and no sum could stay in a register.
-            self.state.flags.noalias = True
-            return super().define_pipelines()
+    try:
+        return numba, *_private_parts()
+    except (ImportError, AttributeError):  # a later numba: right all the same, but training takes 2.5 times as long
+        return numba, None, None, False
 
-    class Announcement(event.Listener):  # type: ignore[name-defined]
+
+def _private_parts() -> tuple[type, type, bool]:
+    """Return what depends on parts private to numba: a compiler, a cache, and whether that compiler uses AVX-512."""
+    from llvmlite.ir.values import FunctionAttributes
+    from numba.core import caching, compiler, cpu, registry
+
+    # All that is used below, so that a numba without it fails here.
+    _ = compiler.Flags.noalias, cpu.CPUContext.post_lowering, FunctionAttributes.update, caching.Cache._index_key
+
+    class Compiler(compiler.Compiler):  # type: ignore[name-defined]
         say_once = staticmethod(functools.cache(print))
 
-        def on_start(self, event: Any) -> None:
-            if str(event.data["dispatcher"].py_func.__module__).startswith("npcnn."):
-                self.say_once("npcnn: compiling kernels, once; numba keeps them on disk", file=sys.stderr)
+        def define_pipelines(self) -> list:  # called when there is something to compile
+            text = "npcnn: compiling kernels for layers of new sizes; numba keeps them on disk if it can"
+            self.say_once(text, file=sys.stderr)
+            flags, context = self.state.flags, self.state.targetctx  # of this kernel alone
+            # Else every store might change what was read before, and no sum could stay in a register.
+            flags.noalias = True
+            context.post_lowering = functools.partial(self.fill_registers, context.post_lowering)
+            return super().define_pipelines()
 
-        def on_end(self, event: Any) -> None:
-            pass
+        def fill_registers(self, post_lowering: Callable, module: Any, library: Any) -> None:
+            # LLVM fills half of a 512-bit register unless told otherwise: the first CPUs with them slowed down.
+            for function in module.functions:
+                function.attributes.update(['"prefer-vector-width"="512"'])
+            post_lowering(module, library)
 
-    event.register("numba:compile", Announcement())  # a kernel found on disk is not compiled
-    config: Any = numba.config
-    if has_avx512() and config.CPU_NAME is None and config.CPU_FEATURES is None:
-        # LLVM fills half of a 512-bit register unless told otherwise: the first CPUs with them slowed down.
-        config.CPU_FEATURES = _cpu_features() + ",-prefer-256-bit"
-    return numba.njit, NoAlias
+    source = hashlib.sha256((__spec__.loader.get_source(__name__) or "").encode()).digest()  # type: ignore[attr-defined]
 
+    class Cache(caching.FunctionCache):  # type: ignore[name-defined]
+        def __init__(self, function: Callable, contract: bool) -> None:
+            super().__init__(function)
+            self.contract = contract
 
-@cached
-def has_avx512() -> bool:
-    """Whether kernels are compiled for AVX-512, which has 32 registers of 16 float32 each."""
-    return "+avx512f" in _cpu_features().split(",")
+        def _index_key(self, *arguments: Any) -> tuple:
+            # numba's own key knows no options: whoever changed one here would go on running the old machine code.
+            return (*super()._index_key(*arguments), self.contract, source)
 
-
-def _cpu_features() -> str:
-    numba, codegen, _, _ = _import_numba()
-    config: Any = numba.config
-    return codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    features = registry.cpu_target.target_context.codegen().magic_tuple()[2]
+    return Compiler, Cache, "+avx512f" in features.split(",")

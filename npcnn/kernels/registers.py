@@ -17,7 +17,8 @@ LINE = 64  # bytes of a cache line, and of the largest vector register
 def block_size(size: int, dtype: np.dtype) -> int:
     """Return how many of `size` neighbouring sums to work on at a time, in a tile of four rows of them.
 
-    Whole cache lines, as many as there are registers for, and the blocks alike: 96 float32 are two blocks of 48.
+    A block is a number of whole cache lines, as many as four rows of sums find registers for. All blocks are of the
+    same size: 96 float32 are two blocks of 48, not one of 64 and one of 32.
     """
     numbers = LINE // dtype.itemsize
     most = numbers * (4 if has_avx512() else 1)
