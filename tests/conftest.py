@@ -103,9 +103,9 @@ def make_images():
 
 @pytest.fixture
 def make_model():
-    """A function (**options of Sequential) -> a small compiled model for those images: an epoch takes milliseconds."""
+    """A function (optimizer, metrics, **options) -> a small compiled model for those images, fast to train."""
 
-    def make(optimizer="adam", **options):
+    def make(optimizer="adam", metrics=("accuracy",), **options):
         model = Sequential(
             [
                 layers.Input((8, 8, 1)),
@@ -116,7 +116,29 @@ def make_model():
             ],
             **options,
         )
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics)
         return model
+
+    return make
+
+
+@pytest.fixture
+def mnist_model():
+    """A function (filters, units, **options) -> the model of examples/train_mnist.py, or a narrower one."""
+
+    def make(filters=(32, 64), units=128, **options):
+        return Sequential(
+            [
+                layers.Input((28, 28, 1)),
+                layers.Conv2D(filters[0], 3, activation="relu"),
+                layers.MaxPool2D(2),
+                layers.Conv2D(filters[1], 3, activation="relu"),
+                layers.MaxPool2D(2),
+                layers.Flatten(),
+                layers.Dense(units, activation="relu"),
+                layers.Dense(10, activation="softmax"),
+            ],
+            **options,
+        )
 
     return make

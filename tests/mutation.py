@@ -1,6 +1,6 @@
 """Change npcnn in every small way a program can be wrong, one at a time, and count how many changes the tests notice.
 
-    python tests/mutation.py                       all of kernels/, layers/, losses.py, optimizers.py
+    python tests/mutation.py                       all of kernels/, layers/, checks.py, losses.py, optimizers.py
     python tests/mutation.py npcnn/losses.py       some of it
 
 A mutant is one module with one operator, comparison or constant changed (+ for -, < for <=, 0 for 1, "not" in front of
@@ -22,11 +22,14 @@ from pathlib import Path
 os.environ["NUMBA_DISABLE_JIT"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import pytest  # noqa: E402  (imported once here, so that every forked child has them)
+import pytest  # noqa: E402  (imported once here, so that every forked child has it)
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/losses.py", "npcnn/optimizers.py"]
+sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
+from planting import Planter, source_of  # noqa: E402
+
+TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses.py", "npcnn/optimizers.py"]
 TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losses.py before them all
     "gradients/test_golden_values.py",
     "test_layers.py",
@@ -42,9 +45,7 @@ MORE = {  # those that take longer, where they see what the others do not
         "test_fused_kernel.py",
         "gradients/test_exact_and_adjoint.py::test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit",
     ],
-    "npcnn.layers": ["test_wrong_calls.py"],
-    "npcnn.losses": ["test_wrong_calls.py"],
-    "npcnn.optimizers": ["test_wrong_calls.py"],
+    **dict.fromkeys(["npcnn.layers", "npcnn.checks", "npcnn.losses", "npcnn.optimizers"], ["test_wrong_calls.py"]),
 }
 PATIENCE = 4  # a mutant that takes so many times as long as the tests do without it has lost its way
 
@@ -118,20 +119,11 @@ def tests_of(module):
     own = f"test_{module.split('.')[-1]}.py"
     more = [name for part, names in MORE.items() for name in names if f"{module}.".startswith(f"{part}.")]
     first = [own, "test_layers.py", *more] if "layers" in module else [own]
-    return sorted([*TESTS, *more], key=lambda name: name not in first)
+    return tuple(sorted([*TESTS, *more], key=lambda name: name not in first))
 
 
-def seconds_without_mutation(module):
-    """Return how long its tests take if nothing is wrong."""
-    started = time.time()
-    _, status = os.waitpid(run_tests(module, file_of(module).read_text(encoding="utf-8")), 0)
-    if status:
-        sys.exit(f"the tests of {module} fail without any mutation; nothing to learn from mutants")
-    return time.time() - started
-
-
-def run_tests(module, source, seconds=0):
-    """Fork; in the child, run the tests with `source` as `module`. Return the child's process number."""
+def run(tests, module, source, seconds=0):
+    """Fork; in the child, run these tests with `source` as `module`. Return the child's process number."""
     child = os.fork()
     if child:
         return child
@@ -139,13 +131,18 @@ def run_tests(module, source, seconds=0):
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1), os.dup2(silent, 2)
     sys.dont_write_bytecode = True
-    sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
-    from planting import Planter
-
     sys.meta_path.insert(0, Planter(module, source))
-    files = [str(HERE / name) for name in tests_of(module)]
     options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning", "--rootdir", str(ROOT)]
-    os._exit(int(pytest.main([*options, *files])))
+    os._exit(int(pytest.main([*options, *(str(HERE / name) for name in tests)])))
+
+
+def seconds_without_mutation(tests):
+    """Return how long the tests take if nothing is wrong."""
+    started = time.time()
+    _, status = os.waitpid(run(tests, "npcnn.losses", source_of("npcnn.losses")), 0)
+    if status:
+        sys.exit(f"{', '.join(tests)} fail without any mutation; nothing to learn from mutants")
+    return time.time() - started
 
 
 def main():
@@ -155,51 +152,31 @@ def main():
     parser.add_argument("--every", type=int, default=1, help="test only every n-th mutant (default: 1, all)")
     arguments = parser.parse_args()
 
-    files = [ROOT / path for path in arguments.paths]
-    files = [file for path in files for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+    files = [file for path in arguments.paths for file in sorted((ROOT / path).rglob("*.py")) or [ROOT / path]]
+    modules = {file: ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files}
     work = [(file, *mutant) for file in files for mutant in mutants(file)][:: arguments.every]
-    crowding = max(1, arguments.jobs / os.cpu_count())
-    by_tests = {frozenset(tests_of(module_name(file))): module_name(file) for file in files}
+    patience = PATIENCE * max(1, arguments.jobs / os.cpu_count())
     limits = {
-        tests: math.ceil(PATIENCE * crowding * seconds_without_mutation(module)) for tests, module in by_tests.items()
+        tests: math.ceil(patience * seconds_without_mutation(tests)) for tests in set(map(tests_of, modules.values()))
     }
     print(f"{len(work)} mutants of {len(files)} files; each may take {min(limits.values())} s or more", flush=True)
-    started, running, survivors, done, lost = time.time(), {}, [], 0, 0
-    queue = iter(work)
-    while len(running) < arguments.jobs and (item := next(queue, None)):
-        running[start(item, limits)] = item
-    while running:
-        process, status = os.wait()
-        file, line, description, _ = running.pop(process)
-        done += 1
-        lost += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-        if status == 0:
-            survivors.append((file, line, description))
-            print(f"survives: {file.relative_to(ROOT)}:{line}: {description}", flush=True)
-        if done % 100 == 0:
-            print(f"{done} done", flush=True)
-        if item := next(queue, None):
-            running[start(item, limits)] = item
-    killed = done - len(survivors)
-    minutes = (time.time() - started) / 60
-    print(f"{killed} of {done} mutants killed: {100 * killed / max(done, 1):.1f} %, in {minutes:.0f} minutes")
-    print(f"{lost} of these never came to an end")
-
-
-def start(item, limits):
-    """Run the tests of one mutant; return the child's process number."""
-    module = module_name(item[0])
-    return run_tests(module, item[3], limits[frozenset(tests_of(module))])
-
-
-def file_of(module):
-    path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def module_name(file):
-    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    return name.removesuffix(".__init__")
+    started, running, survivors, endless = time.time(), {}, 0, 0
+    for number, mutant in enumerate([*work, *[None] * arguments.jobs]):
+        if len(running) == arguments.jobs or (running and not mutant):
+            process, status = os.wait()
+            file, line, description, _ = running.pop(process)
+            endless += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+            if status == 0:
+                survivors += 1
+                print(f"survives: {file.relative_to(ROOT)}:{line}: {description}", flush=True)
+        if mutant:
+            module = modules[mutant[0]]
+            running[run(tests_of(module), module, mutant[-1], limits[tests_of(module)])] = mutant
+            if number % 100 == 99:
+                print(f"{number + 1} begun", flush=True)
+    killed, minutes = len(work) - survivors, (time.time() - started) / 60
+    print(f"{killed} of {len(work)} mutants killed: {killed / max(len(work), 1):.1%}, in {minutes:.0f} minutes")
+    print(f"{endless} of these never came to an end")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npcnn import initializers, layers
 from npcnn.initializers import fans
 
-NAMES = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
 SHAPE = (3, 3, 100, 50)  # 45,000 draws: the sample variance has a standard error of 0.7 %, or less
 FAN_IN, FAN_OUT = 900, 450
+VARIANCES = {
+    "glorot_uniform": 2 / (FAN_IN + FAN_OUT),
+    "glorot_normal": 2 / (FAN_IN + FAN_OUT),
+    "he_uniform": 2 / FAN_IN,
+    "he_normal": 2 / FAN_IN,
+}
 
 
 def test_a_dense_kernel_has_as_many_inputs_and_outputs_as_its_sides():
@@ -21,8 +26,7 @@ def test_an_output_of_a_convolution_sums_over_the_whole_patch():
 
 
 @pytest.mark.parametrize(
-    ("shape", "limit"),
-    [((3, 3, 1, 32), 0.14213), ((3, 3, 32, 64), 0.08333), ((1600, 128), 0.05893)],
+    ("shape", "limit"), [((3, 3, 1, 32), 0.14213), ((3, 3, 32, 64), 0.08333), ((1600, 128), 0.05893)]
 )
 def test_the_limits_of_glorot_uniform_are_those_keras_has_on_the_mnist_model(shape, limit, rng):
     w = initializers.glorot_uniform(shape, rng)
@@ -31,15 +35,7 @@ def test_the_limits_of_glorot_uniform_are_those_keras_has_on_the_mnist_model(sha
     assert np.abs(w).max() >= limit * (1 - 10 / w.size) - 5e-6
 
 
-@pytest.mark.parametrize(
-    ("name", "variance"),
-    [
-        ("glorot_uniform", 2 / (FAN_IN + FAN_OUT)),
-        ("glorot_normal", 2 / (FAN_IN + FAN_OUT)),
-        ("he_uniform", 2 / FAN_IN),
-        ("he_normal", 2 / FAN_IN),
-    ],
-)
+@pytest.mark.parametrize(("name", "variance"), VARIANCES.items())
 def test_the_variance_is_what_the_papers_ask_for(name, variance, rng):
     w = initializers.get(name)(SHAPE, rng)
     assert w.shape == SHAPE
@@ -55,10 +51,10 @@ def test_uniform_draws_fill_the_interval_up_to_root_3_standard_deviations(name, 
     assert_allclose([w.min(), w.max()], np.sqrt(3) * w.std() * np.array([-1, 1]), rtol=0.01)
 
 
-@pytest.mark.parametrize(("name", "variance"), [("glorot_normal", 2 / (FAN_IN + FAN_OUT)), ("he_normal", 2 / FAN_IN)])
-def test_normal_draws_are_cut_off_at_two_standard_deviations_of_the_uncut_bell(name, variance, rng):
+@pytest.mark.parametrize("name", ["glorot_normal", "he_normal"])
+def test_normal_draws_are_cut_off_at_two_standard_deviations_of_the_uncut_bell(name, rng):
     w = initializers.get(name)(SHAPE, rng)
-    cut = 2 * (variance**0.5) / 0.87962566103423978  # as Keras: the cut bell is widened to the variance asked for
+    cut = 2 * VARIANCES[name] ** 0.5 / 0.87962566103423978  # as Keras: widened to the variance asked for
     assert cut * 0.99 < np.abs(w).max() <= cut
     # A bell, not a box: 71.5 % of a normal cut at two standard deviations lie within one; of a uniform, 50 %.
     assert_allclose((np.abs(w) < cut / 2).mean(), 0.7152, atol=0.01)
@@ -72,7 +68,7 @@ def test_the_width_of_the_cut_bell():
     assert_allclose(initializers._TRUNCATED_STDDEV, sqrt(1 - 4 * phi / mass), rtol=1e-14)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", VARIANCES)
 def test_equal_seeds_draw_equal_numbers(name):
     create = initializers.get(name)
     one, two, other = (create((4, 5), np.random.default_rng(seed)) for seed in (1, 1, 2))
@@ -85,13 +81,19 @@ def test_zeros_and_ones():
     assert_array_equal(initializers.get("ones")((2, 3), None), np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("name", [*NAMES, "zeros", "ones"])
+@pytest.mark.parametrize("name", [*VARIANCES, "zeros", "ones"])
 def test_a_layer_takes_an_initializer_by_its_name_and_a_file_can_name_it_again(name):
     layer = layers.Dense(4, kernel_initializer=name)
     layer.build((3,), 7)
     expected = initializers.get(name)((3, 4), np.random.default_rng(7)).astype("float32")
     assert_array_equal(layer.params["kernel"], expected)
     assert initializers.name_of(layer.kernel_initializer) == name
+
+
+@pytest.mark.parametrize("layer", [layers.Conv2D(3, 2), layers.Dense(3)])
+def test_where_nothing_is_said_kernels_are_glorot_uniform_and_biases_zero(layer):
+    config = layer.get_config()
+    assert (config["kernel_initializer"], config["bias_initializer"]) == ("glorot_uniform", "zeros")
 
 
 def test_a_layer_takes_a_function_as_initializer():

@@ -1,7 +1,8 @@
-"""Every layer, forward and backward, against numbers worked out by hand: a lesson to read beside npcnn/layers/.
+"""Every layer against numbers worked out by hand: a lesson to read beside npcnn/layers/.
 
 The tests of Conv2D, MaxPool2D and Dense run on every rung of the ladder. Numbers are small integers, so that every sum
-is exact and the comparisons are for equality.
+is exact and the comparisons are for equality. Backward is worked out once for each kind of layer, and where there is a
+choice (ties, corners); that it is the derivative of forward in every case, tests/gradients proves.
 """
 
 import numpy as np
@@ -75,22 +76,14 @@ def test_the_gradients_of_a_convolution_collect_from_every_output(rung):
 @on_every_rung
 def test_a_convolution_sums_over_channels_and_has_a_filter_for_each_output_channel(rung):
     layer = conv([[[[1, 10], [100, 1000]]]], (1, 1, 2), rung, bias=[5, 6])  # a 1 x 1 filter: a dense layer per pixel
-    y, cache = layer.forward(np.array([[[[2, 3]]], [[[4, 0]]]], "float32"))  # two images of one pixel
+    y, _ = layer.forward(np.array([[[[2, 3]]], [[[4, 0]]]], "float32"))  # two images of one pixel
     assert_array_equal(y[:, 0, 0], [[2 * 1 + 3 * 100 + 5, 2 * 10 + 3 * 1000 + 6], [4 * 1 + 5, 4 * 10 + 6]])
-    dx, grads = layer.backward(np.array([[[[1, 0]]], [[[0, 7]]]], "float32"), cache)
-    assert_array_equal(dx[:, 0, 0], [[1, 100], [7 * 10, 7 * 1000]])
-    assert_array_equal(grads["kernel"][0, 0], [[2, 7 * 4], [3, 7 * 0]])
-    assert_array_equal(grads["bias"], [1, 7])
 
 
 @on_every_rung
 def test_a_stride_of_two_skips_every_other_place_and_may_leave_a_column_unseen(rung):
     layer = conv([[10, 1]], (1, 5, 1), rung, strides=(1, 2))
-    y, cache = layer.forward(one_image([[1, 2, 3, 4, 5]]))
-    assert_array_equal(plane(y), [[12, 34]])
-    dx, grads = layer.backward(one_image([[1, 2]]), cache)
-    assert_array_equal(plane(dx), [[10, 1, 2 * 10, 2 * 1, 0]])
-    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 * 3, 2 + 2 * 4])
+    assert_array_equal(plane(layer.forward(one_image([[1, 2, 3, 4, 5]]))[0]), [[12, 34]])
 
 
 @on_every_rung
@@ -103,22 +96,13 @@ def test_the_first_stride_goes_down_and_the_second_across(rung):
 @on_every_rung
 def test_a_dilation_of_two_leaves_a_gap_between_the_taps(rung):
     layer = conv([[10, 1]], (1, 5, 1), rung, dilation_rate=(1, 2))
-    y, cache = layer.forward(one_image([[1, 2, 3, 4, 5]]))
-    assert_array_equal(plane(y), [[13, 24, 35]])
-    dx, grads = layer.backward(one_image([[1, 0, 2]]), cache)
-    assert_array_equal(plane(dx), [[10, 0, 1 + 2 * 10, 0, 2 * 1]])
-    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 * 3, 3 + 2 * 5])
+    assert_array_equal(plane(layer.forward(one_image([[1, 2, 3, 4, 5]]))[0]), [[13, 24, 35]])
 
 
 @on_every_rung
 def test_same_padding_puts_the_odd_zero_behind(rung):
     layer = conv([[10, 1]], (1, 3, 1), rung, padding="same")
-    y, cache = layer.forward(one_image([[1, 2, 3]]))
-    assert_array_equal(plane(y), [[12, 23, 30]])
-    dx, grads = layer.backward(one_image([[1, 1, 4]]), cache)
-    assert_array_equal(plane(dx), [[10, 1 + 10, 1 + 4 * 10]])
-    assert_array_equal(grads["kernel"][0, :, 0, 0], [1 + 2 + 4 * 3, 2 + 3])
-
+    assert_array_equal(plane(layer.forward(one_image([[1, 2, 3]]))[0]), [[12, 23, 30]])
     layer = conv([[10], [1]], (3, 1, 1), rung, padding="same")
     assert_array_equal(plane(layer.forward(one_image([[1], [2], [3]]))[0]), [[12], [23], [30]])
 
@@ -151,21 +135,14 @@ def test_the_output_size_of_a_convolution(arguments, input_size, output_size):
 @on_every_rung
 def test_without_a_bias_there_is_no_such_parameter_and_nothing_is_added(rung):
     layer = conv([[2]], (1, 2, 1), rung, use_bias=False)
-    y, cache = layer.forward(one_image([[3, 4]]))
     assert list(layer.params) == ["kernel"]
-    assert_array_equal(plane(y), [[6, 8]])
-    assert list(layer.backward(y, cache)[1]) == ["kernel"]
+    assert_array_equal(plane(layer.forward(one_image([[3, 4]]))[0]), [[6, 8]])
 
 
 @on_every_rung
-def test_an_activation_is_applied_to_the_output_and_its_gradient_comes_first(rung):
+def test_an_activation_is_applied_to_the_output(rung):
     layer = conv([[1]], (1, 3, 1), rung, bias=-2, activation="relu")
-    y, cache = layer.forward(one_image([[1, 2, 5]]))
-    assert_array_equal(plane(y), [[0, 0, 3]])  # of 1 - 2, 2 - 2, 5 - 2
-    dx, grads = layer.backward(one_image([[10, 20, 30]]), cache)
-    assert_array_equal(plane(dx), [[0, 0, 30]])
-    assert_array_equal(grads["kernel"].ravel(), [5 * 30])
-    assert_array_equal(grads["bias"], [30])
+    assert_array_equal(plane(layer.forward(one_image([[1, 2, 5]]))[0]), [[0, 0, 3]])  # of 1 - 2, 2 - 2, 5 - 2
 
 
 # ------------------------------------------------------------------ MaxPool2D
@@ -285,21 +262,6 @@ def test_softmax_of_0_and_log_3_is_one_quarter_and_three_quarters():
     assert_allclose(dx, [[0.1875, -0.1875], [0.75, -0.75], [0.5, -0.5]], rtol=1e-12)
 
 
-def test_a_constant_gradient_is_lost_in_a_softmax_because_its_sum_cannot_change(rng):
-    layer = layers.Softmax()
-    layer.build((5,))
-    _, cache = layer.forward(rng.standard_normal((3, 5)))
-    assert_allclose(layer.backward(np.full((3, 5), 7.0), cache)[0], 0, atol=1e-15)
-
-
-def test_softmax_works_along_the_last_axis_of_an_image_too(rng):
-    layer = layers.Softmax()
-    layer.build((4, 5, 3))
-    y, cache = layer.forward(rng.standard_normal((2, 4, 5, 3)))
-    assert_allclose(y.sum(axis=-1), 1, rtol=1e-15)
-    assert layer.backward(y, cache)[0].shape == y.shape
-
-
 def test_flatten_reads_rows_then_columns_then_channels_and_back():
     layer = layers.Flatten()
     layer.build((2, 3, 2))
@@ -309,16 +271,18 @@ def test_flatten_reads_rows_then_columns_then_channels_and_back():
     assert_array_equal(layer.backward(y, cache)[0], x)
 
 
-def test_input_passes_its_data_through():
+def test_input_passes_its_data_through_and_takes_no_other_shape_than_it_promises():
     layer = layers.Input((2, 3))
+    with pytest.raises(ValueError, match=r"Input.*\(2, 3\).*\(3, 2\)"):
+        layer.build((3, 2))
+    assert layer.input_shape == layer.output_shape == (2, 3)
     x = np.arange(6.0).reshape(1, 2, 3)
     y, cache = layer.forward(x)
     assert_array_equal(y, x)
     assert_array_equal(layer.backward(y, cache)[0], x)
-    assert layer.output_shape == (2, 3)
 
 
-# ------------------------------------------------------------------ the contract that all of them keep
+# ------------------------------------------------------------------ what all of them do alike
 
 LAYERS = [
     (lambda **options: layers.Conv2D(2, (2, 3), padding="same", activation="relu", **options), (5, 4, 3)),
@@ -332,46 +296,6 @@ LAYERS = [
 every_layer = pytest.mark.parametrize(
     ("make", "shape"), LAYERS, ids=["conv2d", "max_pool2d", "dense", "flatten", "relu", "softmax", "input"]
 )
-
-
-@on_every_rung
-@every_layer
-def test_a_layer_keeps_nothing_between_calls_so_passes_may_interleave(make, shape, rung, rng):
-    layer = make(kernels=rung)
-    layer.build(shape, rng)
-    before = {key: p.copy() for key, p in layer.params.items()}
-    x1, x2 = rng.standard_normal((2, 3, *shape), dtype="float32")
-    y1, cache1 = layer.forward(x1)
-    y2, cache2 = layer.forward(x2)
-    dy = rng.standard_normal(y1.shape, dtype="float32")
-    layer.backward(dy, cache2)
-    dx1, grads1 = layer.backward(dy, cache1)
-    y3, cache3 = layer.forward(x1.copy())
-    dx3, grads3 = layer.backward(dy.copy(), cache3)
-    assert_array_equal(y1, y3)
-    assert_array_equal(dx1, dx3)
-    assert grads1.keys() == grads3.keys() == layer.params.keys()
-    for key, p in layer.params.items():
-        assert_array_equal(grads1[key], grads3[key])
-        assert_array_equal(p, before[key])
-
-
-@on_every_rung
-@every_layer
-def test_backward_twice_gives_the_same_bits_and_changes_neither_dy_nor_the_first_result(make, shape, rung, rng):
-    layer = make(kernels=rung)
-    layer.build(shape, rng)
-    y, cache = layer.forward(rng.standard_normal((3, *shape), dtype="float32"))
-    dy = rng.standard_normal(y.shape, dtype="float32")
-    dy_before = dy.copy()
-    dx, grads = layer.backward(dy, cache)
-    kept = {key: g.copy() for key, g in grads.items()}
-    dx_again, grads_again = layer.backward(dy, cache)
-    assert_array_equal(dy, dy_before)
-    assert_array_equal(dx, dx_again)
-    for key, g in kept.items():
-        assert_array_equal(grads[key], g)
-        assert_array_equal(grads_again[key], g)
 
 
 @on_every_rung
@@ -445,16 +369,6 @@ def test_the_layer_without_its_activation_shares_its_parameters():
     assert_array_equal(relu.forward(linear.forward(x)[0])[0], layer.forward(x)[0])
 
 
-@pytest.mark.parametrize("make", [lambda: layers.Conv2D(3, 2), lambda: layers.Dense(3)])
-def test_equal_seeds_build_equal_weights_and_a_bias_starts_at_zero(make):
-    one, two, other = make(), make(), make()
-    shape = (5, 5, 2) if isinstance(one, layers.Conv2D) else (5,)
-    one.build(shape, 1), two.build(shape, np.random.default_rng(1)), other.build(shape, 2)
-    assert_array_equal(one.params["kernel"], two.params["kernel"])
-    assert (one.params["kernel"] != other.params["kernel"]).any()
-    assert_array_equal(one.params["bias"], np.zeros(3))
-
-
 # ------------------------------------------------------------------ rungs
 
 
@@ -471,15 +385,15 @@ def test_where_an_operation_has_no_kernel_of_its_own_on_a_rung_it_says_whose_it_
     assert kernels.rung_of("max_pool2d", None) == "im2col"
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_a_kernel_returns_the_gradient_of_x_unless_it_is_told_that_nobody_needs_it(rung):
-    forward, backward = kernels.find("dense", rung)
-    y, cache = forward(np.ones((2, 3)), np.ones((3, 4)), np.ones(4))
-    assert_array_equal(backward(y, cache)[0], np.full((2, 3), 16))
-    assert backward(y, cache, False)[0] is None
-    forward, backward = kernels.find("conv2d", rung)
-    y, cache = forward(np.ones((2, 1, 1, 3)), np.ones((1, 1, 3, 4)), np.ones(4), (1, 1), ((0, 0), (0, 0)), (1, 1))
-    assert_array_equal(backward(y, cache)[0], np.full((2, 1, 1, 3), 16))
+@on_every_rung
+@pytest.mark.parametrize(
+    ("operation", "x", "w", "geometry"),
+    [("dense", (2, 3), (3, 4), ()), ("conv2d", (2, 1, 1, 3), (1, 1, 3, 4), ((1, 1), NO_PADS, (1, 1)))],
+)
+def test_a_kernel_returns_the_gradient_of_x_unless_it_is_told_that_nobody_needs_it(operation, x, w, geometry, rung):
+    forward, backward = kernels.find(operation, rung)
+    y, cache = forward(np.ones(x), np.ones(w), np.ones(4), *geometry)
+    assert_array_equal(backward(y, cache)[0], np.full(x, 16))
     assert backward(y, cache, False)[0] is None
 
 
@@ -497,11 +411,6 @@ def test_arrays_of_the_wrong_shape_do_not_reach_the_compiled_loops_which_would_r
     y, cache = forward(x, (2, 2), (2, 2), NO_PADS)
     with pytest.raises(ValueError, match="max_pool2d: dy must have shape"):
         backward(np.ones((2, 3, 3, 4)), cache)
-
-
-def test_an_unknown_rung_is_refused_with_the_names_of_those_there_are():
-    with pytest.raises(ValueError, match="Dense: kernels must be one of 'loops', 'im2col', 'jit', 'fused'"):
-        layers.Dense(2, kernels="cuda")
 
 
 def test_a_file_cannot_name_an_activation_of_ones_own():
@@ -531,18 +440,6 @@ def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_no
     assert steps(layers.Conv2D(2, 3), layers.MaxPool2D(2)) == ["Conv2D", "MaxPool2D"]
 
 
-@pytest.mark.parametrize("size", [(3, 9), (9, 3)])
-def test_a_filter_that_is_too_large_in_one_direction_is_too_large(size):
-    with pytest.raises(ValueError, match="Conv2D"):
-        layers.Conv2D(1, 4).build((*size, 1))
-
-
-@pytest.mark.parametrize("size", [(3, 9), (9, 3)])
-def test_a_window_that_is_too_large_in_one_direction_is_too_large(size):
-    with pytest.raises(ValueError, match=r"MaxPool2D.*pool_size \(4, 4\)"):
-        layers.MaxPool2D(4).build((*size, 1))
-
-
 def test_a_window_is_two_by_two_and_windows_lie_side_by_side_where_nothing_is_said():
     layer = layers.MaxPool2D()
     layer.build((6, 9, 1))
@@ -556,13 +453,6 @@ def test_no_axis_of_an_image_may_be_empty(make, shape):
             make().build((*shape[:axis], 0, *shape[axis + 1 :]))
 
 
-def test_an_input_takes_the_shape_it_promises_and_no_other():
-    layer = layers.Input((4, 5, 1))
-    with pytest.raises(ValueError, match=r"Input.*\(4, 5, 1\).*\(5, 4, 1\)"):
-        layer.build((5, 4, 1))
-    assert layer.input_shape == layer.output_shape == (4, 5, 1)
-
-
 def test_a_layer_that_lacks_a_method_says_so():
     layer = layers.Layer()
     layer.build((3,))
@@ -570,9 +460,3 @@ def test_a_layer_that_lacks_a_method_says_so():
         layer.forward(np.zeros((1, 3)))
     with pytest.raises(NotImplementedError):
         layer.backward(np.zeros((1, 3)), None)
-
-
-@pytest.mark.parametrize("pair", [(True, 2), (2, True)])
-def test_true_is_no_size(pair):
-    with pytest.raises(ValueError, match="Conv2D"):
-        layers.Conv2D(1, pair)

@@ -1,4 +1,7 @@
-"""The two cross-entropies, against numbers worked out by hand."""
+"""The two cross-entropies, against numbers worked out by hand.
+
+Where probabilities are clipped and logits far apart: gradients/test_ties_and_corners.py.
+"""
 
 import numpy as np
 import pytest
@@ -32,63 +35,24 @@ def test_the_loss_from_logits_is_the_loss_of_their_softmax(loss_class, labels):
 
 
 @BOTH
-def test_the_gradient_by_the_logits_is_softmax_minus_one_hot_over_n(loss_class, labels):
+def test_the_gradient_with_respect_to_logits_is_softmax_minus_one_hot_over_n(loss_class, labels):
     loss = loss_class(from_logits=True)
     dz = loss.backward(loss.forward(labels, log(P))[1])
     assert_allclose(dz, np.array([[-0.75, 0.75], [0.5, -0.5], [0.2, -0.2]]) / 3, rtol=1e-14)
 
 
 @BOTH
-def test_the_gradient_by_the_probabilities_sees_that_they_are_divided_by_their_sum(loss_class, labels):
+def test_the_gradient_with_respect_to_probabilities_sees_that_they_are_divided_by_their_sum(loss_class, labels):
     loss = loss_class()
     dp = loss.backward(loss.forward(labels, P)[1])
     # L = -log(p[y] / sum of p): dp = (1 - 1/p) / N for the right class, 1 / N for the others, as the sum of p is 1.
     assert_allclose(dp, np.array([[1 - 4, 1], [1, 1 - 2], [1, 1 - 1.25]]) / 3, rtol=1e-12)
 
 
-@BOTH
-@pytest.mark.parametrize("from_logits", [False, True])
-def test_the_gradient_predicts_how_the_loss_changes(loss_class, labels, from_logits, rng):
-    loss = loss_class(from_logits)
-    y_pred, direction = P / P.sum(axis=1, keepdims=True), rng.standard_normal(P.shape)
-    h = 1e-6
-    above, below = (loss.forward(labels, y_pred + sign * h * direction)[0] for sign in (1, -1))
-    # A central difference with this h is good to about 1e-10 in float64.
-    slope = (loss.backward(loss.forward(labels, y_pred)[1]) * direction).sum()
-    assert_allclose(slope, (above - below) / (2 * h), rtol=1e-8)
-
-
-@BOTH
-def test_logits_far_apart_neither_overflow_nor_lose_their_gradient(loss_class, labels):
-    loss = loss_class(from_logits=True)
-    z = np.array([[0, 50], [1e4, 0], [-1e4, -1e4]], "float32")
-    value, cache = loss.forward(labels, z)
-    assert_allclose(value, (50 + 1e4 + log(2)) / 3, rtol=1e-6)
-    assert_allclose(loss.backward(cache), np.array([[-1, 1], [1, -1], [0.5, -0.5]]) / 3, rtol=1e-6)
-
-
-@BOTH
-def test_a_probability_of_zero_is_clipped_and_hears_no_gradient(loss_class, labels):
-    loss = loss_class()
-    p = np.array([[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]])
-    value, cache = loss.forward(labels, p)
-    assert_allclose(value, (-log(1e-7) + 2 * log(2)) / 3, rtol=1e-7)
-    assert_array_equal(loss.backward(cache)[0], [0, 0])
-
-
 def test_clipping_leaves_what_is_between_1e_7_and_1_minus_1e_7():
     p, inside = losses.clip(np.array([0, 1e-8, 1e-7, 0.5, 1 - 1e-7, 1]))
     assert_array_equal(p, [1e-7, 1e-7, 1e-7, 0.5, 1 - 1e-7, 1 - 1e-7])
     assert_array_equal(inside, [False, False, True, True, True, False])
-
-
-@BOTH
-def test_the_mean_over_the_batch_is_taken_once(loss_class, labels):
-    loss = loss_class(from_logits=True)
-    value, cache = loss.forward(labels, log(P))
-    twice, cache_twice = loss.forward(np.concatenate([labels, labels]), log(np.concatenate([P, P])))
-    assert_allclose(twice, value, rtol=1e-14)
-    assert_allclose(loss.backward(cache_twice)[:3], loss.backward(cache) / 2, rtol=1e-14)
 
 
 def test_the_sparse_loss_takes_labels_as_a_column_and_as_whole_floats():
@@ -114,16 +78,6 @@ def test_the_gradient_has_the_float_type_of_the_predictions(loss_class, labels, 
     assert value.dtype == loss.backward(cache).dtype == dtype
 
 
-@BOTH
-@pytest.mark.parametrize("from_logits", [False, True])
-def test_backward_twice_gives_the_same(loss_class, labels, from_logits):
-    loss = loss_class(from_logits)
-    y_pred = P.copy()
-    _, cache = loss.forward(labels, y_pred)
-    assert_array_equal(loss.backward(cache), loss.backward(cache))
-    assert_array_equal(y_pred, P)
-
-
 def test_losses_are_found_by_name():
     assert isinstance(losses.get("sparse_categorical_crossentropy"), SparseCategoricalCrossentropy)
     assert isinstance(losses.get("categorical_crossentropy"), CategoricalCrossentropy)
@@ -131,31 +85,5 @@ def test_losses_are_found_by_name():
     assert losses.get(own) is own
 
 
-def test_predictions_are_floats_and_there_are_some_and_one_class_is_enough():
-    loss = SparseCategoricalCrossentropy(from_logits=True)
-    for wrong in (np.ones((2, 3), int), np.ones((0, 3))):
-        with pytest.raises(ValueError, match="y_pred must be a float array"):
-            loss.forward(np.zeros(len(wrong), int), wrong)
-    assert loss.forward([0], np.array([[5.0]]))[0] == 0
-
-
-@BOTH
-def test_only_a_table_of_predictions_is_taken(loss_class, labels):
-    for y_pred in (P[0], P[None]):
-        with pytest.raises(ValueError, match=r"y_pred must be \(N, K\)"):
-            loss_class().forward(y_pred if loss_class is CategoricalCrossentropy else labels, y_pred)
-
-
-def test_labels_that_add_up_to_more_or_less_than_one_are_no_distribution():
-    for row in ([0.5, 1.0], [0.4, 0.5]):
-        with pytest.raises(ValueError, match="add up to 1"):
-            CategoricalCrossentropy().forward(np.array([row]), np.array([[0.5, 0.5]]))
-
-
-def test_an_object_with_half_of_a_loss_is_none():
-    class Half:
-        def forward(self, y_true, y_pred):
-            return 0.0, None
-
-    with pytest.raises(ValueError, match="loss must be"):
-        losses.get(Half())
+def test_one_class_is_enough():
+    assert SparseCategoricalCrossentropy(from_logits=True).forward([0], np.array([[5.0]]))[0] == 0

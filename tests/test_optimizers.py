@@ -1,4 +1,4 @@
-"""The first steps of every optimizer, worked out by hand."""
+"""The first steps of every optimizer, worked out by hand. (Fifty steps of Keras: gradients/test_golden_values.py.)"""
 
 import numpy as np
 import pytest
@@ -7,6 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npcnn import optimizers
 from npcnn.kernels import RUNGS
 from npcnn.optimizers import SGD, Adam
+
+on_every_rung = pytest.mark.parametrize("rung", RUNGS)
 
 
 def walk(optimizer, gradients, start=0.0, dtype="float64"):
@@ -44,7 +46,7 @@ def test_the_defaults_are_those_of_keras():
 # ------------------------------------------------------------------ Adam
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@on_every_rung
 def test_adam_takes_two_steps_worked_out_by_hand(rung):
     adam = Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=1e-12, kernels=rung)
     # t = 1, g = 2:   m = 1,                        v = 1,                        alpha = sqrt(1/4) / (1/2) = 1
@@ -54,7 +56,7 @@ def test_adam_takes_two_steps_worked_out_by_hand(rung):
     assert_allclose(walk(adam, [2, -2]), [-1, -2 / 3], rtol=1e-11)
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@on_every_rung
 def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient(rung):
     for g in (1e-2, 1.0, -1e4):
         (w,) = walk(Adam(0.001, kernels=rung), [g])
@@ -62,7 +64,7 @@ def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient(rung)
         assert_allclose(w, -0.001 * np.sign(g), rtol=4e-4)
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@on_every_rung
 def test_epsilon_stands_outside_the_bias_correction_as_in_keras(rung):
     (w,) = walk(Adam(kernels=rung), [1e-8])
     # m = 1e-9, v = 1e-19, alpha = 0.001 sqrt(0.001) / 0.1. The paper's placement, with m / 0.1 and v / 0.001, would
@@ -71,36 +73,7 @@ def test_epsilon_stands_outside_the_bias_correction_as_in_keras(rung):
     assert_allclose(w, -alpha * 1e-9 / (1e-19**0.5 + 1e-7), rtol=1e-6)
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_adam_in_float32_follows_adam_in_float64(rung, rng):
-    gradients = rng.standard_normal(50)
-    exact = walk(Adam(0.01, kernels=rung), gradients)
-    # 50 steps of size 0.01, each rounded to 24 bits.
-    assert_allclose(walk(Adam(0.01, kernels=rung), gradients, dtype="float32"), exact, atol=1e-6)
-
-
-@pytest.mark.parametrize("rung", RUNGS)
-def test_adam_updates_arrays_of_any_shape_in_place_each_with_its_own_memory(rung, rng):
-    shapes = {"conv/kernel": (3, 2, 4, 5), "conv/bias": (5,), "dense/kernel": (7, 3)}
-    params = {key: rng.standard_normal(shape) for key, shape in shapes.items()}
-    arrays, starts = dict(params), {key: p.copy() for key, p in params.items()}
-    steps = [{key: rng.standard_normal(shape) for key, shape in shapes.items()} for _ in range(3)]
-    adam = Adam(0.1, kernels=rung)
-    for grads in steps:
-        adam.update(params, grads)
-    for key, p in params.items():
-        assert p is arrays[key]
-        first = (0,) * p.ndim
-        path = walk(Adam(0.1, kernels=rung), [grads[key][first] for grads in steps], start=starts[key][first])
-        assert_allclose(p[first], path[-1], rtol=1e-12)
-        last = (-1,) * p.ndim
-        path = walk(Adam(0.1, kernels=rung), [grads[key][last] for grads in steps], start=starts[key][last])
-        assert_allclose(p[last], path[-1], rtol=1e-12)
-    assert adam.iterations == 3
-    assert set(adam.slots) == {"momentum", "velocity"}
-
-
-@pytest.mark.parametrize("rung", RUNGS)
+@on_every_rung
 def test_adam_changes_a_parameter_in_place_however_it_lies_in_memory(rung, rng):
     whole, g = rng.standard_normal((6, 8)), rng.standard_normal((3, 4))
     scattered, dense = whole[::2, ::2], whole[::2, ::2].copy()
@@ -130,19 +103,23 @@ def test_a_mean_that_nothing_feeds_any_more_ends_at_zero_not_among_the_denormal_
         assert_array_equal(size[-1], [0, 0, 0, np.nan])
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_the_smallest_normal_number_is_kept(rung):
-    tiny = np.finfo("float32").tiny
-    adam, params = Adam(beta_1=0.0, kernels=rung), {"w": np.zeros(2, "float32")}
-    adam.update(params, {"w": np.array([tiny, -tiny])})  # beta_1 = 0: the mean is the gradient
-    assert_array_equal(adam.slots["momentum"]["w"], [tiny, -tiny])
+TINY = np.finfo("float32").tiny
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_the_smallest_normal_square_is_kept(rung):
-    adam, params = Adam(beta_2=0.0, kernels=rung), {"w": np.zeros(1, "float32")}
-    adam.update(params, {"w": np.array([2.0**-63], "float32")})  # beta_2 = 0: v is the square, 2 ** -126
-    assert_array_equal(adam.slots["velocity"]["w"], np.finfo("float32").tiny)
+@on_every_rung
+@pytest.mark.parametrize(
+    ("make", "slot", "gradient", "kept"),
+    [
+        (lambda rung: Adam(beta_1=0.0, kernels=rung), "momentum", TINY, TINY),  # the mean is the gradient
+        (lambda rung: Adam(beta_1=0.0, kernels=rung), "momentum", -TINY, -TINY),
+        (lambda rung: Adam(beta_2=0.0, kernels=rung), "velocity", 2.0**-63, TINY),  # the mean is the square
+        (lambda rung: SGD(1.0, momentum=0.5), "momentum", TINY, -TINY),
+    ],
+)
+def test_a_mean_of_the_smallest_normal_number_is_kept(make, slot, gradient, kept, rung):
+    optimizer = make(rung)
+    optimizer.update({"w": np.zeros(1, "float32")}, {"w": np.array([gradient], "float32")})
+    assert_array_equal(optimizer.slots[slot]["w"], [kept])
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam()])
@@ -155,16 +132,6 @@ def test_an_update_leaves_the_gradients_alone_and_keeps_float32(optimizer, rng):
     assert params["w"].dtype == "float32"
     assert (params["w"] != 1).all()
     assert all(array.dtype == "float32" for slot in optimizer.slots.values() for array in slot.values())
-
-
-@pytest.mark.parametrize("grads", [{"a": np.ones(2)}, {"a": np.ones(2), "b": np.ones(2)}])
-def test_an_update_that_cannot_be_done_changes_nothing(grads):
-    params = {"a": np.zeros(2), "b": np.zeros(3)}
-    optimizer = SGD()
-    with pytest.raises(ValueError, match="SGD"):
-        optimizer.update(params, grads)
-    assert_array_equal(params["a"], 0)
-    assert optimizer.iterations == 0
 
 
 @pytest.mark.parametrize("optimizer", [SGD(momentum=0.5), Adam()])
@@ -197,14 +164,3 @@ def test_a_configuration_makes_the_same_optimizer_again():
         again = type(optimizer)(**optimizer.get_config())
         assert again.get_config() == optimizer.get_config()
         assert walk(again, [1, 2, 3]) == walk(optimizer, [1, 2, 3])
-
-
-def test_a_momentum_of_one_would_never_slow_down_and_is_refused():
-    with pytest.raises(ValueError, match="momentum must be a number from 0 to below 1"):
-        SGD(momentum=1.0)
-
-
-def test_momentum_keeps_the_smallest_normal_number():
-    tiny, sgd, params = np.finfo("float64").tiny, SGD(1.0, momentum=0.5), {"w": np.zeros(1)}
-    sgd.update(params, {"w": np.array([tiny])})
-    assert_array_equal(sgd.slots["momentum"]["w"], [-tiny])

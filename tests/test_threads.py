@@ -1,12 +1,16 @@
 """Threads: BLAS is held to one of them for as long as anybody works. And Ctrl-C: only Python's own is taken."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy.testing import assert_equal
+from threadpoolctl import threadpool_limits
 
 from npcnn.threads import Blas, Interrupt, Workers, _blas_libraries
 
@@ -71,7 +75,54 @@ def test_an_error_in_a_thread_reaches_the_caller():
         workers.map(fail, range(20))
 
 
+def test_blas_is_held_to_one_thread_during_work_and_put_back_afterwards(make_model, make_images):
+    x, y = make_images(20)
+    seen = []
+
+    def note(y_true, y_pred):
+        seen.extend(blas_threads())
+        return 0.0
+
+    note.name = "note"
+    model = make_model("sgd", [note])
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        model.fit(x, y, verbose=0)
+        model.evaluate(x, y, verbose=0)
+        model.predict(x)
+        assert blas_threads() == before
+    assert set(seen) == {1}
+
+
+def test_after_an_error_blas_is_put_back_too_and_the_weights_are_as_they_were(make_model, make_images):
+    def broken(y_true, y_pred):
+        raise ArithmeticError("the metric is broken")
+
+    broken.name = "broken"
+    model = make_model("sgd", [broken])
+    weights = model.get_weights()
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with pytest.raises(ArithmeticError, match="the metric is broken"):
+            model.fit(*make_images(20), verbose=0)
+        assert blas_threads() == before
+    assert_equal(model.get_weights(), weights)
+
+
 # ------------------------------------------------------------------ Ctrl-C
+
+
+def ctrl_c(*calls):
+    """A metric that presses Ctrl-C at these of its calls, the first of which is 1. A small batch calls it twice."""
+    number = itertools.count(1)
+
+    def press(y_true, y_pred):
+        if next(number) in calls:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 0.0
+
+    press.name = "ctrl_c"
+    return press
 
 
 @pytest.fixture
@@ -93,17 +144,7 @@ def test_pythons_own_handler_is_replaced_by_a_flag_and_put_back(handler):
 
 def test_a_job_that_ignores_ctrl_c_goes_on_ignoring_it(handler, make_model, make_images):
     handler(signal.SIG_IGN)  # as a shell does for what a script starts in the background
-
-    class CtrlC:
-        name = "ctrl_c"
-
-        def __call__(self, y_true, y_pred):
-            os.kill(os.getpid(), signal.SIGINT)
-            return 0.0
-
-    model = make_model()
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[CtrlC()])
-    history = model.fit(*make_images(20), epochs=2, verbose=0)
+    history = make_model("sgd", [ctrl_c(1, 2, 3, 4)]).fit(*make_images(20), epochs=2, verbose=0)
     assert history.epoch == [0, 1] and not history.interrupted
 
 
@@ -132,19 +173,56 @@ def test_a_handler_that_was_not_set_from_python_is_left_alone(monkeypatch):
 
 def test_a_loop_of_fits_learns_of_ctrl_c_by_the_history(handler, make_model, make_images):
     handler(signal.default_int_handler)
-
-    class CtrlC:
-        name = "ctrl_c"
-
-        def __call__(self, y_true, y_pred):
-            os.kill(os.getpid(), signal.SIGINT)
-            return 0.0
-
     fits = []
     for _ in range(3):
-        model = make_model(threads=1)
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[CtrlC()])
+        model = make_model("sgd", [ctrl_c(1)], threads=1)
         fits.append(model.fit(*make_images(4), batch_size=1, verbose=0))
         if fits[-1].interrupted:
             break
     assert len(fits) == 1 and np.isfinite(model.get_weights()[0]).all()
+
+
+def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_model, make_images, capsys):
+    x, y = make_images(40)
+    model, reference = make_model("sgd", [ctrl_c(2 * (5 + 3))], threads=1), make_model("sgd", threads=1)
+    handler = signal.getsignal(signal.SIGINT)
+    history = model.fit(x, y, batch_size=8, epochs=10, shuffle=False, verbose=2)
+    assert signal.getsignal(signal.SIGINT) is handler
+    # Five steps an epoch: the second epoch was left after its third step.
+    assert history.epoch == [0]
+    assert {len(values) for values in history.history.values()} == {1}
+    assert "Stopped in epoch 2 after 24 of 40 examples" in capsys.readouterr().out
+    reference.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    reference.fit(x[:24], y[:24], batch_size=8, shuffle=False, verbose=0)
+    assert_equal(model.get_weights(), reference.get_weights())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_after_ctrl_c_the_model_trains_on_and_predicts(make_model, make_images, threads):
+    x, y = make_images(40)
+    model = make_model("sgd", [ctrl_c(2)], threads=threads)
+    model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    assert np.isfinite(model.predict(x)).all()
+    assert model.fit(x, y, batch_size=8, epochs=2, verbose=0).epoch == [0, 1]
+
+
+def test_ctrl_c_in_the_last_step_of_an_epoch_leaves_that_epoch_finished(make_model, make_images):
+    x, y = make_images(40)
+    model = make_model("sgd", [ctrl_c(2 * 5)], threads=1)
+    history = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y), verbose=0)
+    assert history.epoch == [0]
+    assert len(history.history["val_loss"]) == 1
+
+
+def test_a_second_ctrl_c_stops_at_once(make_model, make_images):
+    model = make_model("sgd", [ctrl_c(1, 2)], threads=1)  # both in the first step
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*make_images(40), batch_size=8, verbose=0)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_fit_works_in_a_thread_which_gets_no_ctrl_c(make_model, make_images):
+    with ThreadPoolExecutor(1) as pool:
+        history = pool.submit(make_model().fit, *make_images(20), verbose=0).result()
+    assert history.epoch == [0]
