@@ -14,10 +14,11 @@ import sys
 import threading
 from pathlib import Path
 
+import make_mnist_sample
 import numpy as np
 import pytest
 
-from npcnn.datasets import make_mnist_sample, mnist, mnist_files, mnist_tfds
+from npcnn.datasets import mnist, mnist_files, mnist_tfds
 from npcnn.errors import FileFormatError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist_files.NAMES
