@@ -252,6 +252,16 @@ def test_a_data_folder_that_is_a_file_is_a_download_error(data, network):
         mnist.load_data("mnist")
 
 
+def test_nothing_can_be_written_to_a_drive_that_is_not_there():
+    class OnMissingDrive(type(Path())):  # such as Z:/data on Windows: not even the root exists
+        answers = iter([False] * 100)
+
+        def exists(self):
+            return next(self.answers)
+
+    assert not mnist_files.is_writable(OnMissingDrive("data/mnist"))
+
+
 # No network
 
 
