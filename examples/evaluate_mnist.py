@@ -29,19 +29,31 @@ if model.loss is None:
 probabilities = model.predict(x)
 predicted = probabilities.argmax(axis=1)
 values = model.evaluate(x, labels, verbose=0, return_dict=True)
+accuracy = (predicted == labels).mean()
 what = "MNIST test set" if source in ("mnist", "tfds") else f"held-out digits of {source}"
-print(f"{what}, {len(x):,} digits: loss {values['loss']:.4f}, accuracy {(predicted == labels).mean():.2%}\n")
+print(f"{what}, {len(x):,} digits: loss {values['loss']:.4f}, accuracy {accuracy:.2%}\n")
 for digit in range(10):
     of_this = labels == digit
     right = int((predicted[of_this] == digit).sum())
     print(f"  {digit}: {right:4} of {of_this.sum():4} right, {right / max(of_this.sum(), 1):.1%}")
 print()
 
+history = model.history.history if model.history else {}
+was_validated = {"val_loss", "val_accuracy"} <= history.keys()
+if was_validated and not np.isclose(values["loss"], history["val_loss"][-1], rtol=1e-3):
+    print(
+        "These are not the digits that training validated on (unless Ctrl-C stopped it within an epoch): "
+        f"the model got {history['val_accuracy'][-1]:.2%} of those right, and {accuracy:.2%} of these."
+    )
+    if source == "sample":
+        print("They are from MNIST's training set: a model trained on the full MNIST has seen them.")
+    print()
+
 stem = args.model.with_suffix("")
-if model.history:
+if history:
     plots.accuracy_curves(model.history, f"{stem}_curves.png")
     print(f"Drew its learning curves to {stem}_curves.png")
 plots.confusion_matrix(labels, predicted, f"{stem}_confusion.png")
-print(f"Drew what it takes for what to {stem}_confusion.png")
+print(f"Drew its confusion matrix to {stem}_confusion.png")
 plots.mistakes(images, labels, probabilities, f"{stem}_mistakes.png")
 print(f"Drew its worst mistakes to {stem}_mistakes.png")

@@ -132,7 +132,7 @@ def test_accuracy_trains_as_the_example_does(run, tmp_path):
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_has_the_same_network_and_learns(name, modules, tmp_path, monkeypatch):
     if importlib.util.find_spec(RIVALS[name]) is None or importlib.util.find_spec(name.split("-")[0]) is None:
-        pytest.skip(f"{RIVALS[name]} is not installed; pip install 'npcnn[bench]' brings it")
+        pytest.skip(f"{RIVALS[name]} is not installed; pip install 'npcnn[bench]' brings it where it has a wheel")
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin take minutes where others are at work
     common, versus = modules("common"), modules("versus")
     (x, y, x_test, _), _ = common.digits("sample", 320, 32)

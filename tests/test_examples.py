@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npcnn import load_model
+from npcnn import History, Sequential, layers, load_model
 from npcnn.datasets import mnist
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -59,7 +59,40 @@ def test_evaluating_prints_each_class_and_draws_three_pictures(trained):
     folder, _ = trained
     printed = run(folder, "evaluate_mnist.py", "mnist_model.keras", "--data", "sample")
     assert printed.count(" of  100 right") == 10 and "accuracy" in printed
+    assert "not the digits" not in printed
     assert all(is_picture(folder / f"mnist_model_{kind}.png") for kind in ("curves", "confusion", "mistakes"))
+
+
+def saved_after_an_epoch(path, validation_data):
+    """A model quick to train, saved to the path."""
+    (x, y), _ = mnist.load_data("sample")
+    model = Sequential([layers.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    validation = validation_data[0][..., None] / np.float32(255), validation_data[1]
+    model.fit(x[:500, ..., None] / np.float32(255), y[:500], epochs=1, validation_data=validation, verbose=0)
+    model.save(path)
+    return model
+
+
+def test_evaluating_other_digits_than_training_validated_on_says_so(tmp_path):
+    (x, y), held_out = mnist.load_data("sample")
+    np.savez(tmp_path / "others.npz", x_train=x, y_train=y, x_test=x[-300:], y_test=y[-300:])
+    on_sample = saved_after_an_epoch(tmp_path / "on_sample.keras", held_out)
+    on_others = saved_after_an_epoch(tmp_path / "on_others.keras", (x[-300:], y[-300:]))
+    there, here = (model.history.history["val_accuracy"][0] for model in (on_sample, on_others))  # of equal weights
+    words = "the model got {:.2%} of those right, and {:.2%} of these"
+
+    printed = run(tmp_path, "evaluate_mnist.py", "on_sample.keras", "--data", "others.npz")
+    assert words.format(there, here) in printed and "the full MNIST" not in printed
+    printed = run(tmp_path, "evaluate_mnist.py", "on_others.keras", "--data", "sample")
+    assert words.format(here, there) in printed and "a model trained on the full MNIST has seen them" in printed
+
+
+def test_evaluating_a_model_that_finished_no_epoch_draws_no_curves(tmp_path):
+    model = saved_after_an_epoch(tmp_path / "model.keras", mnist.load_data("sample")[1])
+    model.history = History()  # as Ctrl-C in the first epoch leaves it
+    model.save(tmp_path / "model.keras")
+    assert "learning curves" not in run(tmp_path, "evaluate_mnist.py", "model.keras", "--data", "sample")
 
 
 def test_predicting_reads_a_digit_dark_on_light_and_light_on_dark(trained):

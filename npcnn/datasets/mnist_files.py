@@ -47,10 +47,11 @@ def cache_folder() -> Path:
 def is_writable(folder: Path) -> bool:
     """Return whether files may be put into a folder, which need not exist yet."""
     folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    write_bits = folder.stat().st_mode & 0o222  # to root every folder is writable; the bits say what is meant
-    return folder.is_dir() and write_bits != 0 and os.access(folder, os.W_OK)
+    for place in (folder, *folder.parents):
+        if place.exists():
+            write_bits = place.stat().st_mode & 0o222  # to root every folder is writable; the bits say what is meant
+            return place.is_dir() and write_bits != 0 and os.access(place, os.W_OK)
+    return False  # not even the root exists: on Windows, a drive that is not there
 
 
 def find(folder: Path) -> dict[str, Path]:

@@ -5,11 +5,9 @@ files stand in the data folder, gzipped, it takes those and needs no network; el
 """
 
 import importlib
-import os
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -43,11 +41,11 @@ def load() -> dict[str, np.ndarray]:
 
 
 def _import(name: str) -> ModuleType:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only; it counts when TensorFlow is imported
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f'source "tfds" needs {name}: pip install "npcnn[tfds]" ({error})') from error
+        how = 'pip install "npcnn[tfds]" brings it where TensorFlow has a wheel'
+        raise ImportError(f'source "tfds" needs {name}: {how} ({error})') from error
 
 
 def _home() -> Path:
@@ -60,17 +58,14 @@ def _home() -> Path:
 
 def _prepare(tfds: ModuleType, home: Path) -> None:
     """Prepare MNIST; what is downloaded and unpacked on the way is removed, come what may."""
-    downloader: Any = importlib.import_module("tensorflow_datasets.core.download.downloader")
     originals = mnist_files.data_folder().absolute() / "mnist"
     found = mnist_files.find(originals)
     for path in found.values():
         mnist_files.check(path)
-    retries = downloader.MAX_RETRIES
-    downloader.MAX_RETRIES = 0  # without a network they take minutes
     builder = tfds.builder("mnist", data_dir=home)
     try:
         if sum(path.suffix == ".gz" for path in found.values()) < len(mnist_files.NAMES):
-            mnist_files.knock()
+            mnist_files.knock()  # tensorflow-datasets would try for minutes to reach a network that is not there
         home.mkdir(parents=True, exist_ok=True)
         config = tfds.download.DownloadConfig(manual_dir=originals)
         with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as downloads:
@@ -79,5 +74,3 @@ def _prepare(tfds: ModuleType, home: Path) -> None:
         if not builder.is_prepared():  # else another process was faster
             why = error.strerror or type(error).__name__
             raise mnist_files.DownloadError(f"{home}: tensorflow-datasets cannot prepare MNIST: {why}") from error
-    finally:
-        downloader.MAX_RETRIES = retries

