@@ -5,17 +5,17 @@ Cross-entropy is the mean over the batch of -log(the probability given to the ri
     from probabilities   p = softmax(z) is what the model returns; p is clipped to [1e-7, 1 - 1e-7] before the log
     from logits          z is what the model returns, before any softmax
 
-The second is better arithmetic. Through p, the chain rule multiplies dL/dp = -1/p by the derivative of softmax: a
-quotient of numbers that may both have been rounded to zero. Written with z, the p in the two cancels. For one example
-whose right class is r, with p = softmax(z),
+The second is numerically safer. Through p, the chain rule multiplies dL/dp[r] = -1/p[r], for the right class r, by the
+derivative of softmax, which contains p[r]: 0/0 once p[r] underflows. Put together on paper, p[r] cancels. For one
+example, with p = softmax(z),
 
     L     = -log(p[r]) = log(sum over j of exp(z[j])) - z[r]
-    dz[k] = dL/dz[k]   = p[k] - (1 if k = r else 0)
+    dz[k] = p[r] ((1 if k = r else 0) - p[k]) * (-1 / p[r])  =  p[k] - (1 if k = r else 0)
 
 so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does.
 
-A loss is any object with forward(y_true, y_pred) -> (value, cache) and backward(cache) -> dy_pred. The mean over the N
-examples is taken here, and nowhere else. K is the number of classes.
+A loss is any object with forward(y_true, y_pred) -> (value, cache) and backward(cache) -> dy_pred. The loss is a mean:
+it divides by N, so no layer does. K is the number of classes.
 """
 
 from typing import Any
@@ -69,7 +69,7 @@ class _Crossentropy:
         raise NotImplementedError
 
     def probabilities(self, cache: Any) -> np.ndarray:
-        """Return the softmax of the logits, or the probabilities brought to the sum 1, that `forward` worked out."""
+        """Return the probabilities from `forward`: softmax of the logits, or y_pred normalized to sum 1."""
         return cache[0].copy()  # a metric may change what it is given, the cache must stay
 
     def _check_rows(self, shape: tuple[int, ...]) -> None:
@@ -145,7 +145,7 @@ class CategoricalCrossentropy(_Crossentropy):
     Backward:
 
         dz = (softmax(z) - labels) / N    (as the rows of labels add up to 1)
-        dq = -labels / (N q) where q was not clipped, else 0;   dp = (dq - <dq, q>) / (sum of p's row)
+        dq = -labels / (N q) where q was not clipped, else 0;   dp = (dq - sum over k of dq q) / (sum of p's row)
 
     Shapes: y_true and y_pred (N, K); the rows of y_true add up to 1.
 

@@ -1,4 +1,4 @@
-"""Sequential: what a user holds. Layers in a row, and what one does with them: train, evaluate, predict, save."""
+"""Sequential, the class users work with: layers in a row, to train, evaluate, predict with, and save."""
 
 import copy
 import itertools
@@ -21,7 +21,7 @@ from npcnn.metrics import get as metric_named
 from npcnn.threads import Interrupt, Workers
 from npcnn.training import Plan, cut, make_plan, train_step
 
-GROUP = 64  # batches between two looks at the progress bar, where no training is done
+GROUP = 64  # batches per update of the progress bar, outside training
 
 
 def _check_built(layer: Layer) -> None:
@@ -30,7 +30,7 @@ def _check_built(layer: Layer) -> None:
         raise layer.error("build must set output_shape")
     for key, p in layer.params.items():
         if p.dtype != layer.dtype:
-            raise layer.error(f"build made {key!r} of {p.dtype} in a model of {layer.dtype}; make it with self.dtype")
+            raise layer.error(f"build created {key!r} as {p.dtype} in a {layer.dtype} model; use self.dtype")
 
 
 class Sequential:
@@ -72,7 +72,7 @@ class Sequential:
             if not hasattr(layer, "params"):
                 raise TypeError(f"Sequential: {type(layer).__name__}.__init__ must call super().__init__()")
         if len({id(layer) for layer in layers}) < len(layers):
-            raise ValueError("Sequential: the same layer object stands in the list twice; make a second one")
+            raise ValueError("Sequential: the same layer object is in the list twice; create a second one")
         shape = layers.pop(0).output_shape if layers and isinstance(layers[0], Input) else None
         if not layers:
             raise ValueError("Sequential: layers is empty; a model needs at least one layer behind its Input")
@@ -167,8 +167,8 @@ class Sequential:
         """Train: `epochs` times over the examples, one update of the weights for every `batch_size` of them.
 
         Ctrl-C stops after the step at hand; what was learned is kept, and the finished epochs are in the history. A
-        program that calls `fit` in a loop learns of it by `history.interrupted`. (Where the program has a handler of
-        its own for Ctrl-C, or ignores it, nothing of this happens.)
+        program that calls `fit` in a loop should check `history.interrupted`. (If it handles or ignores Ctrl-C itself,
+        none of this applies.)
 
         Args:
             x: examples (N, *input_shape), of any number type; they are not scaled.
@@ -190,7 +190,7 @@ class Sequential:
         epochs = check_count("epochs", epochs)
         verbose = resolve_verbose(verbose)
         rng = self.rng if seed is None else check_seed("seed", seed)
-        trial = self  # what is refused leaves a model without weights without weights
+        trial = self  # if the data is refused, a model that had no weights still has none
         if self.input_shape is None:
             trial = copy.copy(self)
             trial.layers, trial.rng = [copy.copy(layer) for layer in self.layers], copy.deepcopy(self.rng)
@@ -361,7 +361,7 @@ class Sequential:
         return make_plan(self.layers, self.dtype, self.loss, self.metrics, self.kernels)
 
     def _plan_of_predict(self) -> Plan:
-        """The plan without the loss, kept until a layer changes: to lay it out takes as long as to predict an image."""
+        """The plan without the loss, kept until a layer changes: building it takes as long as predicting an image."""
         layers = [(layer, layer.kernels, id(layer.params)) for layer in self.layers]
         if (self.kernels, layers) != self._predicting[0]:
             self._predicting = (self.kernels, layers), make_plan(self.layers, self.dtype, kernels=self.kernels)
@@ -440,9 +440,8 @@ def load_model(
     Args:
         path: the file.
         kernels, threads: as for `Sequential`; None takes what the model had when it was saved.
-        seed: "saved" goes on with the saved model's random numbers where they were. An integer starts anew, as for
-            `Sequential`, and so does None, from the system; if the model was made with seed=None, or by Keras, there
-            is nothing to go on with, and "saved" does what None does.
+        seed: "saved" continues the saved random state; without one (a model of seed=None, or a file from Keras) it acts
+            as None. An integer or None: as for `Sequential`.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,7 +1,7 @@
-"""Threads that share the work on a batch, what has to hold still meanwhile, and Ctrl-C.
+"""Threads that share the work on a batch, BLAS limited to one thread meanwhile, and Ctrl-C.
 
-Kernels and NumPy both let other threads run while they compute. BLAS has threads of its own, which spin while they wait
-and would take the cores from ours; so it is held to one thread while ours are at work, and then put back.
+Kernels and NumPy both release the GIL while they compute. BLAS has threads of its own, which spin while they wait and
+would take the cores from ours; so it is limited to one thread while ours are at work, and then put back.
 """
 
 import functools
@@ -21,9 +21,9 @@ def available_cpus() -> int:
 
 
 class Blas:
-    """BLAS held to one thread for as long as anybody asks: it has one setting for the whole process.
+    """BLAS limited to one thread while anyone needs that. The setting is process-wide.
 
-    The first who asks changes the setting, the last one to leave puts it back.
+    The first to need it changes the setting, the last one to leave puts it back.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Blas:
 
 @functools.cache
 def _blas_libraries() -> list[Any]:
-    """The BLAS that NumPy has loaded. To look for it takes ten times as long as to predict an image."""
+    """The BLAS that NumPy has loaded. Finding it takes ten times as long as predicting an image."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers

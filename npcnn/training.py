@@ -3,9 +3,9 @@
 Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns dy, the gradient of the loss with
 respect to its output, into dx, the one with respect to its input; and that input is the output of the layer before.
 
-A shard is a few images that go through the whole network together, on a thread of their own (see `npcnn.threads`). The
-cut does not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so
-the same seed gives the same bits on one thread and on sixteen.
+A shard is up to 64 images that one thread takes through the whole network together (see `npcnn.threads`). The cut does
+not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so the same
+seed gives the same bits on one thread and on sixteen.
 """
 
 import copy
@@ -41,7 +41,7 @@ def train_step(
     def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, Gradients]:
         output, caches = plan.forward(x[shard], training=True)
         totals, cache = plan.score(y[shard], output)
-        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # the mean over the batch, of means over shards
+        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # from the shard's mean to its share of the batch's
         return totals, plan.backward(dy, caches)[1]
 
     totals, grads = zip(*workers.map(shard_pass, shards_of(batch)), strict=True)
@@ -68,7 +68,7 @@ def add_up(grads: Sequence[Gradients], keys: Iterable[str]) -> Gradients:
 
 @dataclass
 class Plan:
-    """What a model does to a shard: its layers with their activations apart, and the loss they lead to."""
+    """What a model does to a shard: its layers, each activation as a layer of its own, and the loss."""
 
     steps: list[Layer]
     dtype: str

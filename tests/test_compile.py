@@ -14,7 +14,7 @@ import npcnn
 from npcnn.kernels.compile import jit
 
 PACKAGE = Path(npcnn.__file__).parent
-SAID = "npcnn: compiling kernels for layers of new sizes; numba keeps them on disk if it can\n"
+SAID = "npcnn: compiling kernels for new layer sizes; numba caches them on disk if it can\n"
 
 pytestmark = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled now")
 

@@ -3,8 +3,8 @@
 Over a whole training step each rung is faster than the one before.
 
     loops    nested Python loops that spell the equation out, index by index: the definition
-    im2col   patches laid out as rows of a matrix, then one matrix product: why frameworks do it
-    jit      the loops again, compiled by numba: no patches, contiguous inner loops: what the CPU wants
+    im2col   patches laid out as rows of a matrix, then one matrix product, which BLAS does fast
+    jit      the loops again, compiled by numba: no patch matrix, contiguous inner loops
     fused    convolution, ReLU and max pooling in one pass, and a backward pass that follows only the winners
 
 One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. An operation need not have kernels

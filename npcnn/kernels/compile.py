@@ -87,7 +87,7 @@ def _private_parts() -> tuple[type, type, bool]:
         say_once = staticmethod(functools.cache(print))
 
         def define_pipelines(self) -> list:  # called when there is something to compile
-            text = "npcnn: compiling kernels for layers of new sizes; numba keeps them on disk if it can"
+            text = "npcnn: compiling kernels for new layer sizes; numba caches them on disk if it can"
             self.say_once(text, file=sys.stderr)
             flags, context = self.state.flags, self.state.targetctx  # of this kernel alone
             # Else every store might change what was read before, and no sum could stay in a register.
@@ -96,7 +96,7 @@ def _private_parts() -> tuple[type, type, bool]:
             return super().define_pipelines()
 
         def fill_registers(self, post_lowering: Callable, module: Any, library: Any) -> None:
-            # LLVM fills half of a 512-bit register unless told otherwise: the first CPUs with them slowed down.
+            # LLVM prefers vectors of 256 bits, as the first CPUs with AVX-512 lowered their clock for wider ones.
             for function in module.functions:
                 function.attributes.update(['"prefer-vector-width"="512"'])
             post_lowering(module, library)
@@ -109,7 +109,7 @@ def _private_parts() -> tuple[type, type, bool]:
             self.contract = contract
 
         def _index_key(self, *arguments: Any) -> tuple:
-            # numba's own key knows no options: whoever changed one here would go on running the old machine code.
+            # numba's own key leaves the options out: after a change to one, the old machine code would still be run.
             return (*super()._index_key(*arguments), self.contract, source)
 
     features = registry.cpu_target.target_context.codegen().magic_tuple()[2]

@@ -5,7 +5,8 @@ Every rung has the signature
     forward(x, w, b, strides, pads, dilation)  -> y, cache
     backward(dy, cache, need_dx)               -> dx, dw, db        (dx is None where need_dx is False)
 
-with x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F). The cache is private to its rung.
+with x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F); xp is x with its padding, dxp its gradient. The cache
+is private to its rung.
 """
 
 from typing import Any
@@ -70,7 +71,7 @@ def im2col(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair) -> np.nda
 
 
 def col2im(patches: np.ndarray, size: Pair, strides: Pair, dilation: Pair = (1, 1)) -> np.ndarray:
-    """Add every patch back to where `im2col` took it from: the adjoint of im2col, x (N, H, W, C) of `size` (H, W).
+    """Add every patch back to where `im2col` took it from (im2col's transpose, as a linear map): x (N, *size, C).
 
     A 3 x 3 image has four 2 x 2 patches. Patches of ones, added back, count how many patches each pixel is in:
 
@@ -139,7 +140,7 @@ def _forward(BLOCK: int) -> Any:
         for n, i in np.ndindex(N, OH):
             for tile in range((OW + 3) // 4):
                 j = 4 * tile
-                # At the end of a row some of the four are the same position: computed and stored twice, alike.
+                # Past the end of a row the last position is repeated: computed and stored again, with the same result.
                 j1, j2, j3 = min(j + 1, OW - 1), min(j + 2, OW - 1), min(j + 3, OW - 1)
                 for block in range(WIDTH // BLOCK):
                     first = block * BLOCK
@@ -181,7 +182,7 @@ def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
 
 @cached
 def _dw(BLOCK: int) -> Any:
-    """Four channels share every dy that is read; at the end some of the four are the same channel, again."""
+    """Four channels share every dy that is read; past the last channel, it is repeated."""
 
     def jit_dw(dy, xp, dw, z0, z1, z2, z3, SH, SW, DH, DW):  # type: ignore[no-untyped-def]
         N, OH, OW, WIDTH = dy.shape

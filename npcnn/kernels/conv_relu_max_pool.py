@@ -1,7 +1,7 @@
 """The last rung: a convolution of stride 1, ReLU and a 2 x 2 max pool, three layers in one pass.
 
 Forward. A pooling window covers four positions of the convolution, p = 0, 1, 2, 3 at (2i, 2j), (2i, 2j + 1),
-(2i + 1, 2j), (2i + 1, 2j + 1). With (r, q) the place of position p,
+(2i + 1, 2j), (2i + 1, 2j + 1). With (r, q) the row and column of position p,
 
     z_p[f]        = b[f] + sum over kh, kw, c of x[n, r + kh, q + kw, c] * w[kh, kw, c, f]
     y[n, i, j, f] = max(0, z_0[f], z_1[f], z_2[f], z_3[f])
@@ -10,15 +10,15 @@ The four sums share every weight that is read, and the maximum is taken before t
 for the backward pass is one byte an output: which position won (of equals, the first), or NO_WINNER if none is above 0.
 
 Backward. A maximum passes its gradient on to the winner alone, so of the four gradients of z three are zero;
-ReLU makes the fourth zero where the winner is not above 0. Everywhere else, with g = dy[n, i, j, f] and (r, q) the
-place of the winner,
+ReLU makes the fourth zero where the winner is not above 0. For every other output, with g = dy[n, i, j, f] and (r, q)
+the winner's row and column,
 
     db[f]                    += g
     dw[kh, kw, c, f]         += g * x[n, r + kh, q + kw, c]
     dx[n, r + kh, q + kw, c] += g * w[kh, kw, c, f]
 
 Three layers one after the other compute the same (a test says so, bit for bit). But they write z and dz to
-memory and read them back, multiply by all those zeros, and compute a row and a column that the pool may drop.
+memory and read them back, multiply by all those zeros, and compute the last row and column even if the pool drops them.
 """
 
 from typing import Any
@@ -123,7 +123,7 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
                                         z2[f] += x[n, r + 1, q, c] * w[kh, kw, c, f]
                                         z3[f] += x[n, r + 1, q + 1, c] * w[kh, kw, c, f]
                     for f in range(F):
-                        # A NaN, the one number unlike itself, takes the lead and keeps it.
+                        # NaN, the only value with z != z, wins, and nothing but another NaN replaces it.
                         top, p = z0[f], 0
                         if z1[f] > top or z1[f] != z1[f]:
                             top, p = z1[f], 1
@@ -140,7 +140,7 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
 @cached
 def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
     """For patches whose rows have SIZE = KW C numbers: a row of dw stays in registers while its winners add to it."""
-    unsigned = np.uint64  # an unsigned index is never negative, so no code is needed for x[-1], the last element
+    unsigned = np.uint64  # numba wraps negative indices, as in x[-1]; an unsigned index needs no such code
     UNSIGNED_SIZE = unsigned(SIZE)
 
     def fused_backward(  # type: ignore[no-untyped-def]
@@ -185,7 +185,7 @@ def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
 
 @cached
 def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
-    """For a first layer: rows of KW C numbers would not fill a register; F filters do, with their zeros."""
+    """For a first layer: KW C numbers would not fill a register, so an instruction works on filters, zeros included."""
 
     def fused_backward(x, dy, winner, dw, db, g0, g1, g2, g3):  # type: ignore[no-untyped-def]
         N, OH, OW, _ = dy.shape

@@ -42,11 +42,11 @@ def backward_loops(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradient
     return dx if need_dx else None, dw, db
 
 
-# ------------------------------------------------------------------ product: what all rungs above `loops` come to
+# ------------------------------------------------------------------ product: shared by all rungs but `loops`
 
 
 def forward_product(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Any]:
-    """y = x w + b: BLAS multiplies, which nothing here outruns."""
+    """y = x w + b, multiplied by BLAS, which no kernel here beats."""
     return x @ w + b, (x, w)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]  # how much is added in front of and behind the rows, then the columns
+Pads = tuple[Pair, Pair]  # rows added above and below, columns added left and right
 
 NO_PADS = ((0, 0), (0, 0))
 
@@ -33,7 +33,7 @@ def output_size(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)
 def same_padding(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Pads:
     """Return the padding with which ceil(H / SH) x ceil(W / SW) windows fit.
 
-    If its total is odd, the larger part goes behind, as in Keras on TensorFlow.
+    If its total is odd, the extra one goes below or on the right, as in Keras on TensorFlow.
     """
     (H, W), (KH, KW), (SH, SW), (DH, DW) = size, window, strides, dilation
     rows = max((-(-H // SH) - 1) * SH + DH * (KH - 1) + 1 - H, 0)

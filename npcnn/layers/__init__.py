@@ -3,14 +3,15 @@
 One alphabet, in every docstring and comment of the package:
 
     N   images in a batch           KH KW   height and width of a filter or a pooling window
-    H W height and width            OH OW   height and width of an output
+    H W height and width of an input OH OW   height and width of an output
     C   channels in                 SH SW   strides, down and across
     F   filters: channels out       DH DW   dilation, down and across
     U   units of a dense layer      K       classes that a loss or a metric tells apart
     x   input of a layer            w, b    its weights: the parameters "kernel" and "bias"
     y   output of a layer           L       the loss, one number
 
-A small letter counts what the capital is the number of: n of N images, i and j of OH and OW, kh, kw, c, f, u, k.
+A small letter is an index from 0: n < N, i < OH, j < OW, kh < KH, kw < KW, c < C, f < F, u < U, k < K.
+"kernel" is Keras' name for w; kernels, in the plural, are the functions in `npcnn.kernels` that do the arithmetic.
 The gradient of L with respect to x, dL/dx, is written dx and has the shape of x; so dy, dw, db.
 Images are (N, H, W, C): channels last, everywhere. Convolution kernels are (KH, KW, C, F), as in Keras.
 (`fit` and the losses call the labels y, as Keras does.)

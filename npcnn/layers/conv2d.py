@@ -28,13 +28,13 @@ class Conv2D(WeightedLayer):
         db[f]                            = sum over n, i, j  of  dy[n, i, j, f]
 
     (This is what the field calls convolution; mathematicians, who flip the filter first, say cross-correlation.)
-    The sums are written out in `npcnn/kernels/conv2d.py`, once per rung of the ladder, slowest and clearest first;
-    what leads there and back, through an activation if there is one, in `npcnn/layers/weighted.py`.
+    `forward` and `backward` are in `npcnn/layers/weighted.py`; they call the sums, which `npcnn/kernels/conv2d.py`
+    writes out once per rung of the ladder, slowest and clearest first, and the activation if there is one.
 
     Shapes: x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F), where, for the height,
 
         valid:  OH = floor((H - (DH (KH - 1) + 1)) / SH) + 1
-        same:   OH = ceil(H / SH), with zeros around x, one more below and right where the number is odd
+        same:   OH = ceil(H / SH), with zeros around x; if their number is odd, the extra one goes below or right
 
     Args:
         filters: F, how many filters, and so how many output channels.

@@ -21,10 +21,10 @@ class Dense(WeightedLayer):
 
         dw = x^T dy            dw[c, u] = sum over n of  x[n, c] * dy[n, u]
         dx = dy w^T            dx[n, c] = sum over u of  dy[n, u] * w[c, u]
-        db                     db[u]    = sum over n of  dy[n, u]
+        db = rows of dy, summed    db[u] = sum over n of  dy[n, u]
 
-    The products stand in `npcnn/kernels/dense.py`; what leads there and back, through an activation if there is one,
-    in `npcnn/layers/weighted.py`.
+    `forward` and `backward` are in `npcnn/layers/weighted.py`: they call the products in `npcnn/kernels/dense.py`, and
+    the activation if there is one.
 
     Shapes: x (N, C), w (C, U), b (U,), y (N, U). For images, put a Flatten in front.
 

@@ -30,7 +30,7 @@ class Input(Layer):
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Check that the data has the promised shape."""
         if self.check_input_shape(input_shape) != self.shape:
-            raise self.error(f"promises data of shape {self.shape}, got input_shape {input_shape}")
+            raise self.error(f"expects data of shape {self.shape}, got input_shape {input_shape}")
         super().build(input_shape)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, int]:

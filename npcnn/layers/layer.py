@@ -25,7 +25,7 @@ class Layer:
     layer before.
 
     forward and backward keep nothing on the layer: what backward needs travels in the cache. So a layer may run
-    in several threads at once, and a gradient check is four lines.
+    in several threads at once, and be checked by calling the two.
 
     Args:
         name: what error messages, `summary()` and saved files call this layer; a model finds one if None.

@@ -22,7 +22,7 @@ class MaxPool2D(Layer):
     Backward. Only the winner of a window moved the output, so it alone receives the gradient; where windows overlap,
     one element may win several times and collects from each:
 
-        dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c]
+        dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c],    winner(...) = row and column of the largest x
 
     A tie goes to the first of the window in row-major order. Ties are not rare: the background of a digit is exactly
     zero, so in most windows there all values tie. A NaN in the window wins, so that it is seen further on.

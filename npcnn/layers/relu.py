@@ -22,11 +22,12 @@ class ReLU(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y = max(x, 0)."""
         x = self.check_input(x)
-        # Asked as "x <= 0", not "x > 0", so that NaN, for which neither is true, passes.
+        # comparable(x) is x itself, except in the complex-step gradient check. Asked as "x <= 0", not "x > 0", so that
+        # NaN, for which neither is true, passes.
         y = np.where(comparable(x) <= 0, 0, x)
         return y, y
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return dx = dy where x was positive."""
+        """Return dx = dy where x was positive, which is where y is."""
         y, dy = cache, self.check_gradient(dy, len(cache))
         return np.where(comparable(y) > 0, dy, 0), {}

@@ -14,6 +14,8 @@ class Softmax(Layer):
     Forward:   y[k] = exp(x[k]) / sum over j of exp(x[j])
     Backward:  dx[k] = y[k] (dy[k] - sum over j of dy[j] y[j])
 
+    (The derivative of y[j] with respect to x[k] is y[j] ((1 if j = k else 0) - y[k]); backward sums dy[j] times it.)
+
     Adding a constant to x changes nothing, so the row's maximum is subtracted first, and no exponential overflows. Nor
     can the sum of y change: it is always 1. So for a constant dy the backward pass returns zero.
 
@@ -31,6 +33,6 @@ class Softmax(Layer):
         return y, y
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return dx, which is y (dy - <dy, y>) row by row."""
+        """Return dx."""
         y, dy = cache, self.check_gradient(dy, len(cache))
         return y * (dy - (dy * y).sum(axis=-1, keepdims=True)), {}

@@ -19,7 +19,8 @@ ACTIVATIONS = {"linear": type(None), "relu": ReLU, "softmax": Softmax}
 class WeightedLayer(Layer):
     """A layer with params "kernel" (w in the equations) and "bias" (b), and an activation applied to its output.
 
-    A subclass says what its kernels compute, in its docstring, and which they are, in `operation`.
+    A subclass states its equations in its docstring; `operation` names the functions in `npcnn.kernels` that compute
+    them.
 
     Args:
         activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer.
