@@ -11,7 +11,7 @@ so an `UnsupportedError` from `read_compile_config` is no reason to give up.
 import inspect
 from typing import Any
 
-from npcnn import losses, metrics, optimizers
+from npcnn import initializers, losses, metrics, optimizers
 from npcnn.errors import FileFormatError
 from npcnn.keras_format.archive import short
 from npcnn.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, ReLU, Softmax
@@ -20,10 +20,7 @@ LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Conv2D, Dense, F
 LAYERS["MaxPooling2D"] = MaxPool2D
 OPTIMIZERS = {cls.__name__: cls for cls in (optimizers.Adam, optimizers.SGD)}
 LOSSES = {cls.__name__: cls for cls in (losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy)}
-INITIALIZERS = {
-    name.title().replace("_", ""): name  # "HeNormal": "he_normal"
-    for name in ("glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "ones", "zeros")
-}
+INITIALIZERS = {name.title().replace("_", ""): name for name in initializers.BY_NAME}  # "HeNormal": "he_normal"
 METRICS = ("accuracy", "acc")
 
 # Arguments that only Keras has, with the value that asks for what npcnn does: for layers, then for training.
