@@ -55,7 +55,7 @@ def is_writable(folder: Path) -> bool:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Return those of the four files that stand in the folder, name -> path; a gzipped one goes first."""
+    """Return those of the four files that stand in the folder, name -> path in order; a gzipped one goes first."""
     found: dict[str, Path] = {}
     for name in NAMES:
         for path in (folder / f"{name}.gz", folder / name):
@@ -64,32 +64,32 @@ def find(folder: Path) -> dict[str, Path]:
     return found
 
 
-def fetch() -> dict[str, Path]:
-    """Return the four files in the data folder, name -> path, checked; what is missing is downloaded.
+def find_genuine(folder: Path) -> dict[str, Path]:
+    """Do as `find` does; raise FileFormatError unless each is, bit for bit, the file of that name as published."""
+    found = find(folder)
+    for path in found.values():
+        with open(path, "rb") as file:
+            got = hashlib.file_digest(file, "sha256").hexdigest()
+        if got != SHA256[path.name]:
+            raise FileFormatError(
+                f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
+                "Delete it and it will be downloaded again; to read other data, give load_data its folder."
+            )
+    return found
+
+
+def fetch() -> Path:
+    """Return the folder that has the four files, each checked; what is missing is downloaded.
 
     Raises:
         FileFormatError: A file is not MNIST's.
         DownloadError: A file is missing, and cannot be downloaded.
     """
     folder = data_folder() / "mnist"
-    found = find(folder)
-    for path in found.values():
-        check(path)
-    missing = [f"{name}.gz" for name in NAMES if name not in found]
-    if missing:
+    found = find_genuine(folder)
+    if missing := [f"{name}.gz" for name in NAMES if name not in found]:
         download(missing, folder)
-    return find(folder)
-
-
-def check(path: Path) -> None:
-    """Raise FileFormatError unless this is, bit for bit, the file of that name as it was published."""
-    with open(path, "rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
-    if got != SHA256[path.name]:
-        raise FileFormatError(
-            f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
-            "Delete it and it will be downloaded again; to read other data, give load_data its folder."
-        )
+    return folder
 
 
 def download(names: list[str], folder: Path) -> None:
