@@ -13,6 +13,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
             raise FileFormatError(f"{path}: damaged gzip file: {error}") from error
 
 
-def read_items(file: io.BufferedIOBase, where: str, shape: tuple[int, ...], most: int) -> np.ndarray:
+def read_items(file: IO[bytes] | io.BufferedIOBase, where: str, shape: tuple[int, ...], most: int) -> np.ndarray:
     """Return the unsigned bytes (N, ...) that follow a header which promised that shape.
 
     No more is read than the header promises, and one byte to see that nothing follows; and nothing at all when
@@ -59,7 +60,7 @@ def read_items(file: io.BufferedIOBase, where: str, shape: tuple[int, ...], most
     return np.frombuffer(data, np.uint8).reshape(shape).copy()  # a copy, since bytes cannot be written to
 
 
-def _read_shape(path: Path, file: io.BufferedIOBase, item_shape: tuple[int, ...]) -> tuple[int, ...]:
+def _read_shape(path: Path, file: IO[bytes] | io.BufferedIOBase, item_shape: tuple[int, ...]) -> tuple[int, ...]:
     ndim = 1 + len(item_shape)
     header = file.read(4 + 4 * ndim)
     magic = bytes([0, 0, UNSIGNED_BYTE, ndim])

@@ -3,8 +3,8 @@
 import errno
 import hashlib
 import os
-import queue
 import threading
+from concurrent.futures import Future, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,13 +55,8 @@ def is_writable(folder: Path) -> bool:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Return those of the four files that stand in the folder, name -> path in order; a gzipped one goes first."""
-    found: dict[str, Path] = {}
-    for name in NAMES:
-        for path in (folder / f"{name}.gz", folder / name):
-            if path.is_file():
-                found.setdefault(name, path)
-    return found
+    """Return those of the four files that stand in the folder, name -> path in order; a gzipped one is preferred."""
+    return {name: path for name in NAMES for path in (folder / name, folder / f"{name}.gz") if path.is_file()}
 
 
 def find_genuine(folder: Path) -> dict[str, Path]:
@@ -124,19 +119,16 @@ def knock() -> None:
     """
     import pooch
 
-    outcome: queue.Queue[Exception | None] = queue.Queue()
+    answer: Future[bool] = Future()
 
     def ask() -> None:
         try:
-            pooch.HTTPDownloader(timeout=FIRST_ANSWER)(URL + f"{NAMES[0]}.gz", None, None, check_only=True)
-            outcome.put(None)
+            downloader = pooch.HTTPDownloader(timeout=FIRST_ANSWER)
+            answer.set_result(downloader(URL + f"{NAMES[0]}.gz", None, None, check_only=True))
         except Exception as error:
-            outcome.put(error)
+            answer.set_exception(error)
 
     threading.Thread(target=ask, daemon=True).start()
-    try:
-        error = outcome.get(timeout=FIRST_ANSWER)
-    except queue.Empty:
-        error = TimeoutError(errno.ETIMEDOUT, f"no answer within {FIRST_ANSWER:g} seconds")
-    if error:
-        raise error
+    if not wait([answer], FIRST_ANSWER).done:
+        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {FIRST_ANSWER:g} seconds")
+    answer.result()
