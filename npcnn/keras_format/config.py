@@ -52,12 +52,8 @@ def write_config(model: Any) -> dict[str, Any]:
     while name in {layer.name for layer in model.layers}:
         name += "_"
     first = {"name": name, "batch_shape": batch_shape, "dtype": model.dtype}
-    config = {
-        "name": model.name,
-        "dtype": model.dtype,
-        "layers": [_describe("keras.layers", "InputLayer", first), *map(_write_layer, model.layers)],
-        "build_input_shape": batch_shape,
-    }
+    described = [_describe("keras.layers", "InputLayer", first), *map(_write_layer, model.layers)]
+    config = {"name": model.name, "dtype": model.dtype, "layers": described, "build_input_shape": batch_shape}
     return {**_describe("keras", "Sequential", config), "compile_config": _write_compile_config(model)}
 
 
@@ -135,11 +131,8 @@ def read_compile_config(config: Any) -> dict[str, Any] | None:
         loss = _make(*_undescribe(loss, "the loss"), LOSSES, "the loss")
     elif loss not in [cls.name for cls in LOSSES.values()]:
         raise UnsupportedError(f"loss {short(loss)} is not supported, only {' and '.join(LOSSES)}")
-    return {
-        "optimizer": _make(*_undescribe(optimizer, "the optimizer"), OPTIMIZERS, "the optimizer"),
-        "loss": loss,
-        "metrics": names,
-    }
+    optimizer = _make(*_undescribe(optimizer, "the optimizer"), OPTIMIZERS, "the optimizer")
+    return {"optimizer": optimizer, "loss": loss, "metrics": names}
 
 
 def _read_layer(described: Any, owner: str, model_dtype: str, notes: list[str]) -> Layer:
