@@ -67,9 +67,7 @@ def _truncated_normal(shape: tuple[int, ...], rng: np.random.Generator, stddev: 
     return draws * (stddev / _TRUNCATED_STDDEV)
 
 
-_BY_NAME: dict[str, Initializer] = {
-    f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros, ones)
-}
+BY_NAME = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros, ones)}
 
 
 def get(initializer: str | Initializer) -> Initializer:
@@ -80,9 +78,9 @@ def get(initializer: str | Initializer) -> Initializer:
     """
     if callable(initializer):
         return initializer
-    if isinstance(initializer, str) and initializer in _BY_NAME:
-        return _BY_NAME[initializer]
-    raise ValueError(f"no initializer {initializer!r}; there are {', '.join(_BY_NAME)}, or a function (shape, rng)")
+    if isinstance(initializer, str) and initializer in BY_NAME:
+        return BY_NAME[initializer]
+    raise ValueError(f"no initializer {initializer!r}; there are {', '.join(BY_NAME)}, or a function (shape, rng)")
 
 
 def name_of(initializer: Initializer) -> str:
@@ -91,7 +89,7 @@ def name_of(initializer: Initializer) -> str:
     Raises:
         ValueError: it is a function of the user's own, which a saved file cannot carry.
     """
-    for name, function in _BY_NAME.items():
+    for name, function in BY_NAME.items():
         if function is initializer:
             return name
     raise ValueError(f"{initializer!r} is not one of npcnn's initializers, so a file cannot name it")

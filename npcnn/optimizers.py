@@ -4,6 +4,7 @@ An optimizer has update(params, grads), which changes the arrays of params in pl
 same keys; what the optimizer remembers between steps (`slots`) is kept under those keys too.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,15 +40,14 @@ class Optimizer:
         Raises:
             ValueError: a gradient is missing, or has another shape than its parameter. Nothing is changed then.
         """
+        kind = type(self).__name__
         if set(params) != set(grads):
-            raise ValueError(f"{type(self).__name__}: grads has keys {list(grads)}, params has {list(params)}")
+            raise ValueError(f"{kind}: grads has keys {list(grads)}, params has {list(params)}")
         for key, w in params.items():
             if any(slot[key].shape != w.shape for slot in self.slots.values() if key in slot):
-                kind = type(self).__name__
                 raise ValueError(f"{kind}: it remembers another model's {key!r}; give each model its own optimizer")
             if grads[key].shape != w.shape:
-                found = f"{grads[key].shape} where the parameter has {w.shape}"
-                raise ValueError(f"{type(self).__name__}: the gradient of {key!r} has shape {found}")
+                raise ValueError(f"{kind}: gradient of {key!r} has shape {grads[key].shape}, the parameter {w.shape}")
         self.iterations += 1
         for key, w in params.items():
             self.update_one(key, w, grads[key])
@@ -65,7 +65,7 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this optimizer again, under Keras' names."""
-        return {"learning_rate": self.learning_rate}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if name != "kernels"}
 
     def _positive(self, argument: str, value: Any) -> float:
         name = f"{type(self).__name__}: {argument}"
@@ -120,10 +120,6 @@ class SGD(Optimizer):
         m[abs(m) < np.finfo(m.dtype).tiny] = 0  # why: see `npcnn/kernels/adam.py`
         w += momentum * m - lr * g if self.nesterov else m
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this optimizer again, under Keras' names."""
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
-
 
 class Adam(Optimizer):
     """Steps of about lr in every coordinate, whatever the size of its gradient.
@@ -174,11 +170,6 @@ class Adam(Optimizer):
         m, v = self.slot("momentum", key, w), self.slot("velocity", key, w)
         update = ladder.find("adam", self.kernels)
         update(w, g, m, v, alpha, number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this optimizer again, under Keras' names."""
-        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        return {**super().get_config(), **betas, "epsilon": self.epsilon}
 
 
 def get(optimizer: Any) -> Any:

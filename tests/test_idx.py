@@ -69,8 +69,8 @@ REFUSED = {
     "no items": (idx(IMAGES[:0]), IMAGE, "holds no items"),
     "a file that ends early": (idx(IMAGES)[:-1], IMAGE, "truncated after 3,919 of the 5 x 28 x 28 bytes"),
     "a count too large": (idx(LABELS, count=6), LABEL, "truncated after 5 of the 6 bytes"),
-    "a count too small": (idx(LABELS, count=4), LABEL, "trailing bytes after the 4 promised"),
-    "trailing bytes": (idx(IMAGES) + b"x", IMAGE, "trailing bytes after the 5 x 28 x 28 promised"),
+    "a count too small": (idx(LABELS, count=4), LABEL, "trailing bytes after the 4 bytes that its header promises"),
+    "trailing bytes": (idx(IMAGES) + b"x", IMAGE, "trailing bytes after the 5 x 28 x 28 bytes"),
     "two billion images": (idx(IMAGES, count=2 * 10**9), IMAGE, "too short for the 2,000,000,000 x 28 x 28 bytes"),
 }
 

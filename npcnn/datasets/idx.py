@@ -13,6 +13,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -25,9 +26,6 @@ DEFLATE_RATIO = 1032  # 2 bits stand for 258 bytes at most: https://zlib.net/zli
 def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
     """Return the N items of a file as an array of unsigned bytes (N, *item_shape).
 
-    No more is read than the header promises, and one byte to see that nothing follows; and the items are not
-    read at all when the header promises more than a file of that size can hold.
-
     Args:
         path: The file; one named *.gz is unpacked.
         item_shape: (H, W) for images, () for labels.
@@ -39,23 +37,30 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
     most = path.stat().st_size * (DEFLATE_RATIO if zipped else 1)
     with gzip.open(path) if zipped else open(path, "rb") as file:
         try:
-            shape = _read_shape(path, file, item_shape)
-            size = math.prod(shape)
-            items = " x ".join(f"{n:,}" for n in shape)
-            if size > most:
-                raise FileFormatError(f"{path}: too short for the {items} bytes that its header promises")
-            data = file.read(size + 1)
+            return read_items(file, str(path), _read_shape(path, file, item_shape), most)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise FileFormatError(f"{path}: damaged gzip file: {error}") from error
+
+
+def read_items(file: IO[bytes] | io.BufferedIOBase, where: str, shape: tuple[int, ...], most: int) -> np.ndarray:
+    """Return the unsigned bytes (N, ...) that follow a header which promised that shape.
+
+    No more is read than the header promises, and one byte to see that nothing follows; and nothing at all when
+    that is more than the `most` bytes that the file can hold.
+    """
+    size = math.prod(shape)
+    promise = f"the {' x '.join(f'{n:,}' for n in shape)} bytes that its header promises"
+    if size > most:
+        raise FileFormatError(f"{where}: too short for {promise}")
+    data = file.read(size + 1)
     if len(data) < size:
-        raise FileFormatError(f"{path}: truncated after {len(data):,} of the {items} bytes promised")
+        raise FileFormatError(f"{where}: truncated after {len(data):,} of {promise}")
     if len(data) > size:
-        raise FileFormatError(f"{path}: trailing bytes after the {items} promised")
+        raise FileFormatError(f"{where}: trailing bytes after {promise}")
     return np.frombuffer(data, np.uint8).reshape(shape).copy()  # a copy, since bytes cannot be written to
 
 
-def _read_shape(path: Path, file: gzip.GzipFile | io.BufferedReader, item_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Read the header and return (N, *item_shape)."""
+def _read_shape(path: Path, file: IO[bytes] | io.BufferedIOBase, item_shape: tuple[int, ...]) -> tuple[int, ...]:
     ndim = 1 + len(item_shape)
     header = file.read(4 + 4 * ndim)
     magic = bytes([0, 0, UNSIGNED_BYTE, ndim])

@@ -16,16 +16,16 @@ takes the data from the first of these places that has it:
 import os
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from npcnn.datasets import mnist_files, mnist_tfds
 from npcnn.datasets.idx import read_idx
+from npcnn.datasets.mnist_tfds import Split
 from npcnn.datasets.npz import read_npz
 from npcnn.errors import FileFormatError
-
-Split = tuple[np.ndarray, np.ndarray]
 
 SOURCES = ("auto", "mnist", "tfds", "sample")
 SAMPLE = Path(__file__).with_name("mnist_sample.npz")
@@ -58,16 +58,11 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
     """
     source = resolve(source)
     if source == "tfds":
-        arrays = mnist_tfds.load()
-    elif source == "mnist":
-        arrays = _read_files(mnist_files.fetch())
-    elif source == "sample":
-        arrays = _read_npz(SAMPLE)
-    elif Path(source).is_dir():
-        arrays = _read_files(_find_all(Path(source)))
-    else:
-        arrays = _read_npz(Path(source))
-    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+        return mnist_tfds.load()
+    if source == "mnist":
+        return _read_folder(mnist_files.fetch())
+    path = SAMPLE if source == "sample" else Path(source)
+    return _read_folder(path) if path.is_dir() else _read_npz(path)
 
 
 def resolve(source: str | os.PathLike[str] = "auto") -> str:
@@ -110,34 +105,25 @@ def _notice(error: mnist_files.DownloadError) -> str:
     return "\n".join([rule, *filled, rule])
 
 
-def _find_all(folder: Path) -> dict[str, Path]:
+def _read_folder(folder: Path) -> tuple[Split, Split]:
     found = mnist_files.find(folder)
-    missing = [name for name in mnist_files.NAMES if name not in found]
-    if missing:
+    if missing := [name for name in mnist_files.NAMES if name not in found]:
         raise FileNotFoundError(f"{folder}: there is no {', no '.join(missing)}, with or without .gz")
-    return found
+    files = dict(zip(KEYS, found.values(), strict=True))
+    return _splits({key: read_idx(files[key], shape) for key, shape in KEYS.items()}, files)
 
 
-def _read_files(paths: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Read four IDX files, given by the names they were published under."""
-    files = dict(zip(KEYS, (paths[name] for name in mnist_files.NAMES), strict=True))
-    arrays = {key: read_idx(files[key], shape) for key, shape in KEYS.items()}
-    _check_labels(files["y_train"], arrays["x_train"], arrays["y_train"])
-    _check_labels(files["y_test"], arrays["x_test"], arrays["y_test"])
-    return arrays
+def _read_npz(path: Path) -> tuple[Split, Split]:
+    return _splits(read_npz(path, KEYS), {key: f"{path}: {key}" for key in KEYS})
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read a file with Keras' names for the arrays."""
-    arrays = read_npz(path, KEYS)
-    _check_labels(f"{path}: y_train", arrays["x_train"], arrays["y_train"])
-    _check_labels(f"{path}: y_test", arrays["x_test"], arrays["y_test"])
-    return arrays
-
-
-def _check_labels(where: str | Path, images: np.ndarray, labels: np.ndarray) -> None:
-    if len(labels) != len(images):
-        raise FileFormatError(f"{where}: {len(labels):,} labels for {len(images):,} images")
-    if labels.max() > 9:
-        n = int(labels.argmax())
-        raise FileFormatError(f"{where}: label number {n:,} is {labels[n]}, must be 0 to 9")
+def _splits(arrays: dict[str, np.ndarray], where: Mapping[str, object]) -> tuple[Split, Split]:
+    """Return what `load_data` returns, once labels are known to fit; `where` says where each array comes from."""
+    train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
+    for (images, labels), place in ((train, where["y_train"]), (test, where["y_test"])):
+        if len(labels) != len(images):
+            raise FileFormatError(f"{place}: {len(labels):,} labels for {len(images):,} images")
+        if labels.max() > 9:
+            n = int(labels.argmax())
+            raise FileFormatError(f"{place}: label number {n:,} is {labels[n]}, must be 0 to 9")
+    return train, test

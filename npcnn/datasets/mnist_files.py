@@ -3,8 +3,8 @@
 import errno
 import hashlib
 import os
-import queue
 import threading
+from concurrent.futures import Future, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,41 +55,36 @@ def is_writable(folder: Path) -> bool:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Return those of the four files that stand in the folder, name -> path; a gzipped one goes first."""
-    found: dict[str, Path] = {}
-    for name in NAMES:
-        for path in (folder / f"{name}.gz", folder / name):
-            if path.is_file():
-                found.setdefault(name, path)
+    """Return those of the four files that stand in the folder, name -> path in order; a gzipped one is preferred."""
+    return {name: path for name in NAMES for path in (folder / name, folder / f"{name}.gz") if path.is_file()}
+
+
+def find_genuine(folder: Path) -> dict[str, Path]:
+    """Do as `find` does; raise FileFormatError unless each is, bit for bit, the file of that name as published."""
+    found = find(folder)
+    for path in found.values():
+        with open(path, "rb") as file:
+            got = hashlib.file_digest(file, "sha256").hexdigest()
+        if got != SHA256[path.name]:
+            raise FileFormatError(
+                f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
+                "Delete it and it will be downloaded again; to read other data, give load_data its folder."
+            )
     return found
 
 
-def fetch() -> dict[str, Path]:
-    """Return the four files in the data folder, name -> path, checked; what is missing is downloaded.
+def fetch() -> Path:
+    """Return the folder that has the four files, each checked; what is missing is downloaded.
 
     Raises:
         FileFormatError: A file is not MNIST's.
         DownloadError: A file is missing, and cannot be downloaded.
     """
     folder = data_folder() / "mnist"
-    found = find(folder)
-    for path in found.values():
-        check(path)
-    missing = [f"{name}.gz" for name in NAMES if name not in found]
-    if missing:
+    found = find_genuine(folder)
+    if missing := [f"{name}.gz" for name in NAMES if name not in found]:
         download(missing, folder)
-    return find(folder)
-
-
-def check(path: Path) -> None:
-    """Raise FileFormatError unless this is, bit for bit, the file of that name as it was published."""
-    with open(path, "rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
-    if got != SHA256[path.name]:
-        raise FileFormatError(
-            f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
-            "Delete it and it will be downloaded again; to read other data, give load_data its folder."
-        )
+    return folder
 
 
 def download(names: list[str], folder: Path) -> None:
@@ -124,19 +119,16 @@ def knock() -> None:
     """
     import pooch
 
-    outcome: queue.Queue[Exception | None] = queue.Queue()
+    answer: Future[bool] = Future()
 
     def ask() -> None:
         try:
-            pooch.HTTPDownloader(timeout=FIRST_ANSWER)(URL + f"{NAMES[0]}.gz", None, None, check_only=True)
-            outcome.put(None)
+            downloader = pooch.HTTPDownloader(timeout=FIRST_ANSWER)
+            answer.set_result(downloader(URL + f"{NAMES[0]}.gz", None, None, check_only=True))
         except Exception as error:
-            outcome.put(error)
+            answer.set_exception(error)
 
     threading.Thread(target=ask, daemon=True).start()
-    try:
-        error = outcome.get(timeout=FIRST_ANSWER)
-    except queue.Empty:
-        error = TimeoutError(errno.ETIMEDOUT, f"no answer within {FIRST_ANSWER:g} seconds")
-    if error:
-        raise error
+    if not wait([answer], FIRST_ANSWER).done:
+        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {FIRST_ANSWER:g} seconds")
+    answer.result()

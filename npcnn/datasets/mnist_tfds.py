@@ -14,9 +14,11 @@ import numpy as np
 from npcnn.datasets import mnist_files
 from npcnn.errors import FileFormatError
 
+Split = tuple[np.ndarray, np.ndarray]
 
-def load() -> dict[str, np.ndarray]:
-    """Return x_train, y_train, x_test and y_test, in the order in which tensorflow-datasets shuffled them.
+
+def load() -> tuple[Split, Split]:
+    """Return what `mnist.load_data` returns, in the order in which tensorflow-datasets shuffled the digits.
 
     Raises:
         ImportError: tensorflow-datasets, or something that it needs, is missing.
@@ -32,12 +34,8 @@ def load() -> dict[str, np.ndarray]:
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     except tensorflow.errors.OpError as error:
         raise FileFormatError(f"{builder.data_path}: damaged, delete this folder: {error.message}") from error
-    return {
-        "x_train": train["image"][..., 0],
-        "y_train": train["label"].astype(np.uint8),
-        "x_test": test["image"][..., 0],
-        "y_test": test["label"].astype(np.uint8),
-    }
+    train, test = ((part["image"][..., 0], part["label"].astype(np.uint8)) for part in (train, test))
+    return train, test
 
 
 def _import(name: str) -> ModuleType:
@@ -59,9 +57,7 @@ def _home() -> Path:
 def _prepare(tfds: ModuleType, home: Path) -> None:
     """Prepare MNIST; what is downloaded and unpacked on the way is removed, come what may."""
     originals = mnist_files.data_folder().absolute() / "mnist"
-    found = mnist_files.find(originals)
-    for path in found.values():
-        mnist_files.check(path)
+    found = mnist_files.find_genuine(originals)
     builder = tfds.builder("mnist", data_dir=home)
     try:
         if sum(path.suffix == ".gz" for path in found.values()) < len(mnist_files.NAMES):

@@ -3,13 +3,12 @@
 `np.load` believes what a header claims and allocates it. Here the claim is checked first.
 """
 
-import math
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from npcnn.datasets.idx import DEFLATE_RATIO
+from npcnn.datasets.idx import DEFLATE_RATIO, read_items
 from npcnn.errors import FileFormatError
 
 
@@ -36,7 +35,6 @@ def read_npz(path: Path, item_shapes: dict[str, tuple[int, ...]]) -> dict[str, n
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str, item_shape: tuple[int, ...]) -> np.ndarray:
-    """Read one array, never more bytes than its header promises plus one."""
     where = f"{path}: {name}"
     if f"{name}.npy" not in archive.namelist():
         raise FileFormatError(f"{where} is missing; the file holds {archive.namelist()[:10]}")
@@ -54,11 +52,4 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, item_shape: tup
         if len(shape) != 1 + len(item_shape) or shape[1:] != item_shape or shape[0] < 1:
             wanted = ", ".join(["N", *map(str, item_shape)])
             raise FileFormatError(f"{where} has shape {shape}, must be ({wanted}) with N at least 1")
-        size = math.prod(shape)
-        if size > min(member.compress_size, path.stat().st_size) * DEFLATE_RATIO:
-            raise FileFormatError(f"{where} is too short for the shape {shape} that its header promises")
-        data = file.read(size + 1)
-    if len(data) != size:
-        fault = "truncated" if len(data) < size else "followed by trailing bytes"
-        raise FileFormatError(f"{where} is {fault}: its header promises shape {shape}")
-    return np.frombuffer(data, np.uint8).reshape(shape).copy()  # a copy, since bytes cannot be written to
+        return read_items(file, where, shape, min(member.compress_size, path.stat().st_size) * DEFLATE_RATIO)

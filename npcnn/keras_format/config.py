@@ -11,7 +11,7 @@ so an `UnsupportedError` from `read_compile_config` is no reason to give up.
 import inspect
 from typing import Any
 
-from npcnn import losses, metrics, optimizers
+from npcnn import initializers, losses, metrics, optimizers
 from npcnn.errors import FileFormatError
 from npcnn.keras_format.archive import short
 from npcnn.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, ReLU, Softmax
@@ -20,10 +20,7 @@ LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Conv2D, Dense, F
 LAYERS["MaxPooling2D"] = MaxPool2D
 OPTIMIZERS = {cls.__name__: cls for cls in (optimizers.Adam, optimizers.SGD)}
 LOSSES = {cls.__name__: cls for cls in (losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy)}
-INITIALIZERS = {
-    name.title().replace("_", ""): name  # "HeNormal": "he_normal"
-    for name in ("glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "ones", "zeros")
-}
+INITIALIZERS = {name.title().replace("_", ""): name for name in initializers.BY_NAME}  # "HeNormal": "he_normal"
 METRICS = ("accuracy", "acc")
 
 # Arguments that only Keras has, with the value that asks for what npcnn does: for layers, then for training.
@@ -55,12 +52,8 @@ def write_config(model: Any) -> dict[str, Any]:
     while name in {layer.name for layer in model.layers}:
         name += "_"
     first = {"name": name, "batch_shape": batch_shape, "dtype": model.dtype}
-    config = {
-        "name": model.name,
-        "dtype": model.dtype,
-        "layers": [_describe("keras.layers", "InputLayer", first), *map(_write_layer, model.layers)],
-        "build_input_shape": batch_shape,
-    }
+    described = [_describe("keras.layers", "InputLayer", first), *map(_write_layer, model.layers)]
+    config = {"name": model.name, "dtype": model.dtype, "layers": described, "build_input_shape": batch_shape}
     return {**_describe("keras", "Sequential", config), "compile_config": _write_compile_config(model)}
 
 
@@ -138,11 +131,8 @@ def read_compile_config(config: Any) -> dict[str, Any] | None:
         loss = _make(*_undescribe(loss, "the loss"), LOSSES, "the loss")
     elif loss not in [cls.name for cls in LOSSES.values()]:
         raise UnsupportedError(f"loss {short(loss)} is not supported, only {' and '.join(LOSSES)}")
-    return {
-        "optimizer": _make(*_undescribe(optimizer, "the optimizer"), OPTIMIZERS, "the optimizer"),
-        "loss": loss,
-        "metrics": names,
-    }
+    optimizer = _make(*_undescribe(optimizer, "the optimizer"), OPTIMIZERS, "the optimizer")
+    return {"optimizer": optimizer, "loss": loss, "metrics": names}
 
 
 def _read_layer(described: Any, owner: str, model_dtype: str, notes: list[str]) -> Layer:

@@ -16,7 +16,7 @@ from npcnn.keras_format.archive import short
 from npcnn.kernels import check_rung
 
 # The state of PCG64, NumPy's generator: state, inc (an odd number), has_uint32 and uinteger, in hexadecimal digits.
-RNG_STATE = re.compile("([0-9a-f]{32}) ([0-9a-f]{31}[13579bdf]) ([01]) ([0-9a-f]{8})")
+RNG_STATE = re.compile("[0-9a-f]{32} [0-9a-f]{31}[13579bdf] [01] [0-9a-f]{8}")
 
 
 def write_settings(model: Any) -> dict[str, Any]:
@@ -38,11 +38,10 @@ def read_settings(value: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
     settings = {"kernels": kernels, "threads": threads, "seed": None}
     if rng_state is None:
         return settings, None
-    match = RNG_STATE.fullmatch(rng_state) if isinstance(rng_state, str) else None
-    if not match:
+    if not isinstance(rng_state, str) or not RNG_STATE.fullmatch(rng_state):
         wanted = "hexadecimal numbers of 32, 32, 1 and 8 digits, the second of them odd"
         raise FileFormatError(f"npcnn.json: rng_state must be {wanted}, got {short(rng_state)}")
-    state, inc, has_uint32, uinteger = (int(number, 16) for number in match.groups())
+    state, inc, has_uint32, uinteger = (int(number, 16) for number in rng_state.split())
     numbers = {"state": {"state": state, "inc": inc}, "has_uint32": has_uint32, "uinteger": uinteger}
     return settings, {"bit_generator": "PCG64", **numbers}
 

@@ -36,18 +36,8 @@ def update_numpy(
     w -= m * alpha / (np.sqrt(v) + epsilon)
 
 
-def update_jit(
-    w: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    alpha: np.floating,
-    one_minus_beta_1: np.floating,
-    one_minus_beta_2: np.floating,
-    epsilon: np.floating,
-) -> None:
+def update_jit(w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *numbers: np.floating) -> None:
     """Change w, m and v in place, in one pass over memory; bit for bit what `update_numpy` gives."""
-    numbers = alpha, one_minus_beta_1, one_minus_beta_2, epsilon
     if w.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous:
         _update(*(array.reshape(-1) for array in (w, g, m, v)), *numbers, np.finfo(m.dtype).tiny)
     else:

@@ -36,7 +36,7 @@ def padded(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `array` with zeros at the end of its rows, up to whole blocks; itself, if it is like that already."""
     *outer, size = array.shape
     width = padded_size(size, dtype)
-    if width == size and array.dtype == dtype and array.flags.c_contiguous and address(array) % LINE == 0:
+    if width == size and array.dtype == dtype and array.flags.c_contiguous and array.ctypes.data % LINE == 0:
         return array
     rows = aligned((*outer, width), dtype)
     rows[..., :size], rows[..., size:] = array, 0
@@ -47,10 +47,5 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """np.empty, but from the start of a cache line: no vector of 64 bytes is then split between two, or two pages."""
     size = math.prod(shape)
     buffer = np.empty(size + LINE // dtype.itemsize, dtype)
-    start = -address(buffer) % LINE // dtype.itemsize
+    start = -buffer.ctypes.data % LINE // dtype.itemsize
     return buffer[start : start + size].reshape(shape)
-
-
-def address(array: np.ndarray) -> int:
-    """Return where the first element lies in memory."""
-    return array.__array_interface__["data"][0]
