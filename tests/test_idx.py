@@ -42,7 +42,7 @@ def refusal(path, item_shape):
     return str(caught.value).removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize("array", [IMAGES, LABELS], ids=["images", "labels"])
+@pytest.mark.parametrize("array", [IMAGES, 0 * IMAGES, LABELS], ids=["images", "blank images", "labels"])
 def test_items_come_back_as_they_were_written(write, array):
     items = read_idx(write(idx(array)), array.shape[1:])
     np.testing.assert_array_equal(items, array, strict=True)
