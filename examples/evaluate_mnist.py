@@ -52,8 +52,8 @@ if was_validated and not np.isclose(values["loss"], history["val_loss"][-1], rto
 stem = args.model.with_suffix("")
 if history:
     plots.accuracy_curves(model.history, f"{stem}_curves.png")
-    print(f"Drew its learning curves to {stem}_curves.png")
+    print(f"Saved its learning curves to {stem}_curves.png")
 plots.confusion_matrix(labels, predicted, f"{stem}_confusion.png")
-print(f"Drew its confusion matrix to {stem}_confusion.png")
+print(f"Saved its confusion matrix to {stem}_confusion.png")
 plots.mistakes(images, labels, probabilities, f"{stem}_mistakes.png")
-print(f"Drew its worst mistakes to {stem}_mistakes.png")
+print(f"Saved its worst mistakes to {stem}_mistakes.png")

@@ -29,4 +29,4 @@ for path, digit in zip(args.images, digits, strict=True):
     if args.show:
         picture = path.with_name(f"{path.stem}_seen.png")
         plots.digit(path, digit, probabilities, picture)
-        print(f"  drew what the network saw to {picture}")
+        print(f"  saved what the network saw to {picture}")

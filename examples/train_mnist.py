@@ -57,5 +57,5 @@ if history.epoch:
     picture = args.output.with_suffix(".png")
     plots.accuracy_curves(history, picture)
     what = "MNIST test accuracy" if source in ("mnist", "tfds") else "accuracy on the held-out digits"
-    print(f"Drew its accuracy to {picture}")
+    print(f"Saved its learning curves to {picture}")
     print(f"{what}: {history.history['val_accuracy'][-1]:.2%}")

@@ -40,7 +40,7 @@ def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 
 
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Uniform in +-sqrt(6 / fan_in): a variance of 2 / fan_in, twice 1 / fan_in because ReLU halves what it passes."""
+    """Uniform in +-sqrt(6 / fan_in): a variance of 2 / fan_in, twice 1 / fan_in because ReLU halves the mean square."""
     limit = math.sqrt(6 / fans(shape)[0])
     return rng.uniform(-limit, limit, shape)
 
@@ -80,7 +80,7 @@ def get(initializer: str | Initializer) -> Initializer:
         return initializer
     if isinstance(initializer, str) and initializer in BY_NAME:
         return BY_NAME[initializer]
-    raise ValueError(f"no initializer {initializer!r}; there are {', '.join(BY_NAME)}, or a function (shape, rng)")
+    raise ValueError(f"must be one of {', '.join(BY_NAME)}, or a function (shape, rng) -> array, got {initializer!r}")
 
 
 def name_of(initializer: Initializer) -> str:

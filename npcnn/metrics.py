@@ -1,4 +1,4 @@
-"""What people look at while the loss gets smaller."""
+"""Metrics: reported during training, not optimized."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ import numpy as np
 class Accuracy:
     """The share of examples whose right class has the highest score.
 
-        accuracy = mean over n of  [argmax over k of y_pred[n, k] = y_true[n]]
+        accuracy = mean over n of  (1 if argmax over k of y_pred[n, k] = y_true[n] else 0)
 
     Shapes: y_pred (N, K); y_true (N,) or (N, 1) class numbers, or (N, K) one-hot. A tie goes to the first class.
 
     Args:
-        name: under which the history keeps it; "acc" as a metric is short for Accuracy("acc").
+        name: its name in the history; "acc" as a metric is short for Accuracy("acc").
 
     Raises:
         ValueError: the shapes do not fit, or there is one class only.
@@ -29,7 +29,7 @@ class Accuracy:
             wanted = "y_true (N,), (N, 1) or (N, K) for y_pred (N, K)"
             raise ValueError(f"accuracy: needs {wanted}, got y_true {y_true.shape} for y_pred {y_pred.shape}")
         if y_pred.shape[1] < 2:
-            raise ValueError("accuracy: needs scores of at least two classes, got one; end the model in more units")
+            raise ValueError("accuracy: needs scores of two classes or more, got one; give the last layer two units or more")
         labels = y_true.argmax(axis=-1) if y_true.shape == y_pred.shape else y_true.reshape(len(y_pred))
         return float((y_pred.argmax(axis=-1) == labels).mean())
 

@@ -82,8 +82,9 @@ class SGD(Optimizer):
         momentum:   m = momentum m - lr g;   w = w + m
         Nesterov:   m = momentum m - lr g;   w = w + momentum m - lr g
 
-    Momentum keeps going where the last steps went, as a ball rolls (Polyak, 1964). Nesterov's variant takes the
-    gradient as if one step ahead (Sutskever et al., "On the importance of initialization and momentum", 2013).
+    Momentum keeps going where the last steps went, as a ball rolls (Polyak, 1964). In Nesterov's variant w
+    stands, as in Keras, for the point one step ahead, w + momentum m (Sutskever et al., "On the importance of
+    initialization and momentum", 2013).
 
     Args:
         learning_rate: lr.
@@ -122,7 +123,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps of about lr in every coordinate, whatever the size of its gradient.
+    """Steps of at most about lr in each weight, whatever the scale of its gradient.
 
     At step t = 1, 2, ..., with running means of the gradient and of its square,
 
@@ -130,9 +131,9 @@ class Adam(Optimizer):
         v = v + (g^2 - v) (1 - beta_2)
         w = w - alpha m / (sqrt(v) + epsilon),    alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)
 
-    m and v start at zero and so are too small at first; alpha makes up for both. Epsilon stands outside that
-    correction, as in Keras; the algorithm as printed in the paper has it inside (Kingma and Ba, "Adam: a method for
-    stochastic optimization", 2015; section 2 mentions this form). The arithmetic is in `npcnn/kernels/adam.py`.
+    m and v start at zero and so are too small at first; alpha makes up for both. Epsilon is added to the
+    uncorrected sqrt(v), as in Keras; Algorithm 1 of the paper adds it to the corrected one (Kingma and Ba, "Adam: a
+    method for stochastic optimization", 2015; section 2 gives this form too). The arithmetic: `npcnn/kernels/adam.py`.
 
     Args:
         learning_rate: lr.
@@ -162,7 +163,7 @@ class Adam(Optimizer):
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
         """Change w in place, given g = dL/dw."""
-        # Every scalar in w's own float type and rounded where Keras rounds it, so that the two agree to the last bit.
+        # Every scalar in w's own float type and rounded where Keras rounds it: the two differ by a few roundings at most.
         number, t = w.dtype.type, self.iterations
         beta_1_power = number(float(number(self.beta_1)) ** t)
         beta_2_power = number(float(number(self.beta_2)) ** t)

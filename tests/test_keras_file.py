@@ -256,7 +256,7 @@ def with_history_of(count):
         (lambda: with_weight(np.nan), "'last' holds NaN or infinity"),
         (lambda: with_slot(1, np.inf, 1), "'adam' holds NaN or infinity"),
         (lambda: with_slot(1, 1), "velocity of another model's last/bias"),
-        (lambda: with_history_of(800_000), "history would take .* may take 8,388,608"),
+        (lambda: with_history_of(800_000), "history take .* the limit of 8,388,608"),
     ],
 )
 def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make, words):

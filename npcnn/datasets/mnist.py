@@ -7,7 +7,7 @@ Proceedings of the IEEE 86(11), 1998.
 
 takes the data from the first of these places that has it:
 
-- `mnist/` in the data folder, which is the one that the setting NPCNN_DATA_DIR names, or else npcnn's in the
+- `mnist/` in the data folder, which is the one that the variable NPCNN_DATA_DIR names, or else npcnn's in the
   user's cache;
 - the network: 11 MB, downloaded into that folder;
 - the sample of 5,000 digits that comes with npcnn (see `mnist_sample.md`), after a notice that says so.
@@ -41,9 +41,9 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
     Args:
         source: Where the digits come from:
 
-            - "auto": "mnist" if it is to be had, else "sample".
+            - "auto": "mnist" if available, else "sample".
             - "mnist": the four original files, bit for bit.
-            - "tfds": the same digits through tensorflow-datasets, which shuffles them: the order is another.
+            - "tfds": the same digits through tensorflow-datasets, which shuffles them: in another order.
             - "sample": 5,000 of MNIST's training digits: of each class the first 400 for training, the other
               100 for the test. An accuracy on these 1,000 is not a MNIST test accuracy.
             - a path: a folder with four files of the original names, gzipped or not, or Keras' mnist.npz.
@@ -53,7 +53,7 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
         ValueError: The source is none of these.
         FileNotFoundError: There is nothing at the path, or a file is missing in the folder.
         FileFormatError: A file is damaged, or is not what its name says.
-        DownloadError: (an OSError) "mnist" or "tfds" is neither here nor to be downloaded.
+        DownloadError: (an OSError) "mnist" or "tfds" is not on disk and cannot be downloaded.
         ImportError: "tfds" without tensorflow-datasets.
     """
     source = resolve(source)
@@ -68,7 +68,7 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
 def resolve(source: str | os.PathLike[str] = "auto") -> str:
     """Return where load_data(source) takes its digits: "mnist", "tfds", "sample", or an absolute path.
 
-    For "auto" the decision falls here, so that a program can say which digits it measured. Original files
+    "auto" is decided here, so that a program can say which digits it measured. Original files
     that are not here are downloaded; if that fails, a notice on stderr says why, and the answer is "sample".
     Damaged files are an error, never a reason to take the sample.
     """

@@ -28,11 +28,11 @@ NEXT_ANSWER = 10.0  # seconds to wait in the middle of a download
 
 
 class DownloadError(OSError):
-    """Files are neither here nor to be had: no network, or no place to put them."""
+    """Files are not on disk and cannot be downloaded: no network, or no place to put them."""
 
 
 def data_folder() -> Path:
-    """Return the folder that the setting NPCNN_DATA_DIR names, or else npcnn's in the user's cache."""
+    """Return the folder that the environment variable NPCNN_DATA_DIR names, or else npcnn's in the user's cache."""
     setting = os.environ.get("NPCNN_DATA_DIR")
     return Path(os.path.expanduser(setting)) if setting else cache_folder()
 

@@ -9,7 +9,7 @@
 A file is written whole or not at all; a model that it cannot hold is a ValueError before anything is written.
 
 One that is read may come from a stranger. Its members are never unpacked to disk, and before an array is made or a
-member decompressed, its size is known, and known to be one that the file can fill. Whatever is wrong ends in a
+member decompressed, its size is checked against what the file can hold. Whatever is wrong ends in a
 FileFormatError, which says what, and in `read` gets the name of the file.
 """
 

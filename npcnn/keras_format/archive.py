@@ -42,7 +42,7 @@ def to_json(value: Any) -> bytes:
     """Return value in JSON, of a length that `read_json` accepts."""
     data = json.dumps(value, allow_nan=False).encode()
     if len(data) > JSON_LIMIT:
-        raise ValueError(f"save: layers or history would take {len(data):,} bytes, and may take {JSON_LIMIT:,}")
+        raise ValueError(f"save: layers or history take {len(data):,} bytes, more than the limit of {JSON_LIMIT:,}")
     return data
 
 
@@ -50,7 +50,7 @@ def find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     """Return what the archive says of the one member of that name; its `file_size` is one that the file can fill."""
     found = [info for info in archive.infolist() if info.filename == name]
     if len(found) != 1:
-        raise FileFormatError(f"{name} must be there once, is there {len(found)} times")
+        raise FileFormatError(f"{name} must occur once, occurs {len(found)} times")
     info, length = found[0], os.fstat(archive.fp.fileno()).st_size
     if info.compress_type not in INFLATION:
         raise FileFormatError(f"{name} is compressed by method {info.compress_type}, must be stored or deflated")

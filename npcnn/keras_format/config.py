@@ -2,7 +2,7 @@
 
 Keras writes every object as {"module": "keras.layers", "class_name": "Dense", "config": {its arguments}}, and so do we.
 What is read may come from a stranger: a class name is looked up in the tables below and nowhere else, an argument is
-passed on only if npcnn has it, and any other must have the one value that asks for nothing.
+passed on only if npcnn has it, and any other must have the value that turns it off.
 
 A layer that npcnn lacks makes the file unreadable. Without its optimizer, loss and metrics a model can still predict,
 so an `UnsupportedError` from `read_compile_config` is no reason to give up.

@@ -7,8 +7,8 @@ Every rung has the signature
 with w, g, m, v of one shape, any, and numbers of their dtype. It changes w, m and v in place.
 
 Where no gradient comes any more (a unit that ReLU has silenced, a pixel that is always black) m shrinks by beta_1 a
-step, and after some 800 steps it is below the smallest number that float32 writes in full, 1.2e-38; v follows, later.
-Such denormal numbers are still right, but a CPU takes about a hundred cycles for each; so from there on they are zero.
+step, and after some 800 steps it is below the smallest normal float32, 1.2e-38; v follows, later. Denormal numbers are
+still right, but cost a CPU about a hundred cycles each; so they are set to zero.
 """
 
 from functools import partial
