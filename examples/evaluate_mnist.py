@@ -39,10 +39,10 @@ for digit in range(10):
 print()
 
 history = model.history.history if model.history else {}
-was_validated = {"val_loss", "val_accuracy"} <= history.keys()
+was_validated = {"val_loss", "val_accuracy"} <= history.keys() and not model.history.interrupted
 if was_validated and not np.isclose(values["loss"], history["val_loss"][-1], rtol=1e-3):
     print(
-        "These are not the digits that training validated on (unless Ctrl-C stopped it within an epoch): "
+        "These are not the digits that training validated on: "
         f"the model got {history['val_accuracy'][-1]:.2%} of those right, and {accuracy:.2%} of these."
     )
     if source == "sample":

@@ -58,4 +58,5 @@ if history.epoch:
     plots.accuracy_curves(history, picture)
     what = "MNIST test accuracy" if source in ("mnist", "tfds") else "accuracy on the held-out digits"
     print(f"Saved its learning curves to {picture}")
-    print(f"{what}: {history.history['val_accuracy'][-1]:.2%}")
+    when = f" after epoch {len(history.epoch)}, before Ctrl-C" if history.interrupted else ""
+    print(f"{what}{when}: {history.history['val_accuracy'][-1]:.2%}")

@@ -6,10 +6,10 @@ Cross-entropy is the mean over the batch of -log(the probability given to the ri
     from logits          z is what the model returns, before any softmax
 
 The second is numerically safer. Through p, the chain rule multiplies dL/dp[r] = -1/p[r], for the right class r, by the
-derivative of softmax, which contains p[r]: 0/0 once p[r] underflows. Put together on paper, p[r] cancels. For one
-example, with p = softmax(z),
+derivative of softmax, which contains p[r]: 0/0 once p[r] underflows. Multiplied out, p[r] cancels. For one example,
+with p = softmax(z),
 
-    L     = -log(p[r]) = log(sum over j of exp(z[j])) - z[r]
+    L     = -log(p[r]) = log(sum over k' of exp(z[k'])) - z[r]
     dz[k] = p[r] ((1 if k = r else 0) - p[k]) * (-1 / p[r])  =  p[k] - (1 if k = r else 0)
 
 so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does.

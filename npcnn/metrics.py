@@ -29,7 +29,7 @@ class Accuracy:
             wanted = "y_true (N,), (N, 1) or (N, K) for y_pred (N, K)"
             raise ValueError(f"accuracy: needs {wanted}, got y_true {y_true.shape} for y_pred {y_pred.shape}")
         if y_pred.shape[1] < 2:
-            raise ValueError("accuracy: needs scores of two classes or more, got one; give the last layer two units or more")
+            raise ValueError("accuracy: needs scores of two classes or more, got one; give the last layer more units")
         labels = y_true.argmax(axis=-1) if y_true.shape == y_pred.shape else y_true.reshape(len(y_pred))
         return float((y_pred.argmax(axis=-1) == labels).mean())
 

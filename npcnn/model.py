@@ -17,6 +17,7 @@ from npcnn.kernels import DEFAULT, check_rung
 from npcnn.layers.input import Input
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
+from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import get as metric_named
 from npcnn.threads import Interrupt, Workers
 from npcnn.training import Plan, cut, make_plan, train_step
@@ -29,8 +30,9 @@ def _check_built(layer: Layer) -> None:
     if layer.output_shape is None:
         raise layer.error("build must set output_shape")
     for key, p in layer.params.items():
-        if p.dtype != layer.dtype:
-            raise layer.error(f"build created {key!r} as {p.dtype} in a {layer.dtype} model; use self.dtype")
+        if not isinstance(p, np.ndarray) or p.dtype != layer.dtype:
+            got = f"{p.dtype} array" if isinstance(p, np.ndarray) else type(p).__name__
+            raise layer.error(f"build made {key!r} a {got}, and this layer's dtype is {layer.dtype}; use self.dtype")
 
 
 class Sequential:
@@ -78,7 +80,7 @@ class Sequential:
             raise ValueError("Sequential: layers is empty; a model needs at least one layer behind its Input")
         shape = shape or layers[0].input_shape  # that of a layer which is part of another model too
 
-        self.layers = layers
+        self.layers = [copy.copy(layer) for layer in layers]  # a model that is refused leaves its layers as they were
         self.name = name
         self.kernels = check_rung(kernels, "Sequential")
         self.dtype = check_dtype("Sequential: dtype", dtype)
@@ -91,11 +93,14 @@ class Sequential:
         self.history: History | None = None
         self._predicting: Any = (None, None)  # the plan of the last `predict`, and what it depends on
         self._name_layers()
-        for layer in layers:
+        for layer in self.layers:
             layer.model_kernels = layer.model_kernels or self.kernels
             layer.dtype = layer.dtype or self.dtype
         if shape:
             self.build(shape)
+        for layer, done in zip(layers, self.layers, strict=True):
+            vars(layer).update(vars(done))
+        self.layers = layers
 
     # ------------------------------------------------------------------ build and compile
 
@@ -115,14 +120,17 @@ class Sequential:
                 layer.params = {}
                 layer.build(shape, rng)
                 layer.input_shape = shape
-                _check_built(layer)
-            elif layer.input_shape != shape:
+            elif layer.input_shape not in (None, shape):
                 raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
-            shape = layer.output_shape
-        for layer, copied in zip(self.layers, built, strict=True):  # only now: a layer that fails leaves none built
+            _check_built(layer)
+            shape = layer.output_shape = tuple(layer.output_shape)
+        self._adopt(built, rng, first)  # only now: a layer that fails leaves none built
+
+    def _adopt(self, built: list[Layer], rng: np.random.Generator, input_shape: Shape) -> None:
+        for layer, copied in zip(self.layers, built, strict=True):
             vars(layer).update(vars(copied))
         self.rng.bit_generator.state = rng.bit_generator.state
-        self.input_shape = first
+        self.input_shape = input_shape
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
         """Choose how to train.
@@ -141,7 +149,7 @@ class Sequential:
         names = ["loss", *(metric.name for metric in found[1])]
         if len(set(names)) < len(names):
             raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
-        if found[2] is not self.optimizer and getattr(found[2], "slots", None):
+        if found[2] is not self.optimizer and isinstance(found[2], optimizers.Optimizer) and found[2].slots:
             raise ValueError(f"optimizer: this {type(found[2]).__name__} has trained another model; make a new one")
         if isinstance(self.layers[-1].split_activation()[-1], Softmax) and getattr(found[0], "from_logits", False):
             warnings.warn("from_logits=True, but the model ends in softmax; was this intended?", stacklevel=2)
@@ -166,9 +174,9 @@ class Sequential:
     ) -> History:
         """Train: `epochs` times over the examples, one update of the weights for every `batch_size` of them.
 
-        Ctrl-C stops after the step at hand; what was learned is kept, and the finished epochs are in the history. A
-        program that calls `fit` in a loop should check `history.interrupted`. (If it handles or ignores Ctrl-C itself,
-        none of this applies.)
+        Ctrl-C stops after the step at hand (if that ended an epoch, after its validation); what was learned is kept,
+        and the finished epochs are in the history. A program that calls `fit` in a loop should check
+        `history.interrupted`. (If it handles or ignores Ctrl-C itself, none of this applies.)
 
         Args:
             x: examples (N, *input_shape), of any number type; they are not scaled.
@@ -204,36 +212,38 @@ class Sequential:
             size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
             got = f"{type(validation_data).__name__}{size}"
             raise ValueError(f"validation_data must be a pair (x, y), got {got}")
-        if self.input_shape is None:
-            self.build(x.shape[1:])
+        if trial is not self:
+            self._adopt(trial.layers, trial.rng, trial.input_shape)
 
         self.history = History()
         plan = self._plan()
         with Workers(self.threads) as workers, Interrupt() as interrupt:
-            for epoch in range(epochs):
-                order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
-                batches = list(cut(order, batch_size))
-                totals, seen = np.zeros(1 + len(self.metrics)), 0
-                with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
-                    for batch in batches:
-                        totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
-                        seen += len(batch)
-                        progress.show(self._named(totals / seen), batches=1)
-                        if interrupt.raised:
-                            break
-                    if seen == len(x):
-                        values = self._named(totals / seen)
-                        if validation:
-                            means = self._named(self._means(plan, validation[0], validation[1], batch_size, workers))
-                            values |= {f"val_{name}": value for name, value in means.items()}
-                            progress.show(values)
-                        self.history.append(values)
+            try:
+                for epoch in range(epochs):
+                    order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
+                    batches = list(cut(order, batch_size))
+                    totals, seen = np.zeros(1 + len(self.metrics)), 0
+                    with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
+                        for batch in batches:
+                            totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
+                            seen += len(batch)
+                            progress.show(self._named(totals / seen), batches=1)
+                            if interrupt.raised:
+                                break
+                        if seen == len(x):
+                            values = self._named(totals / seen)
+                            if validation:
+                                means = self._named(self._means(plan, *validation, batch_size, workers))
+                                values |= {f"val_{name}": value for name, value in means.items()}
+                                progress.show(values)
+                            self.history.append(values)
+                    if interrupt.raised:
+                        break
+            finally:
                 self.history.interrupted = interrupt.raised
-                if interrupt.raised and verbose:
-                    where = f"epoch {epoch + 1} after {seen} of {len(x)} examples"
-                    print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
-                if interrupt.raised:
-                    break
+        if interrupt.raised and verbose:
+            where = f"epoch {epoch + 1} after {seen} of {len(x)} examples"
+            print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
         return self.history
 
     def evaluate(
@@ -362,7 +372,8 @@ class Sequential:
 
     def _plan_of_predict(self) -> Plan:
         """The plan without the loss, kept until a layer changes: building it takes as long as predicting an image."""
-        layers = [(layer, layer.kernels, id(layer.params)) for layer in self.layers]
+        activations = [layer.activation for layer in self.layers if isinstance(layer, WeightedLayer)]
+        layers = [(layer, layer.kernels, id(layer.params)) for layer in self.layers], activations
         if (self.kernels, layers) != self._predicting[0]:
             self._predicting = (self.kernels, layers), make_plan(self.layers, self.dtype, kernels=self.kernels)
         return self._predicting[1]
@@ -389,7 +400,7 @@ class Sequential:
     def _check_examples(self, prefix: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         x = check_images(f"{prefix}x", x, self.input_shape)
         y = check_labels(f"{prefix}y", y, len(x))
-        if hasattr(self.loss, "check_labels"):
+        if callable(getattr(self.loss, "check_labels", None)):
             try:
                 y = self.loss.check_labels(y, (len(x), *self.output_shape))
             except ValueError as error:

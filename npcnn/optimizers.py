@@ -163,7 +163,7 @@ class Adam(Optimizer):
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
         """Change w in place, given g = dL/dw."""
-        # Every scalar in w's own float type and rounded where Keras rounds it: the two differ by a few roundings at most.
+        # Every scalar in w's own float type, and rounded where Keras rounds it: so the two differ by a few roundings.
         number, t = w.dtype.type, self.iterations
         beta_1_power = number(float(number(self.beta_1)) ** t)
         beta_2_power = number(float(number(self.beta_2)) ** t)

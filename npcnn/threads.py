@@ -99,8 +99,13 @@ class Workers:
         numbers = iter(range(len(items)))  # whoever is free takes the next
 
         def work() -> None:
-            for i in numbers:
-                results[i] = function(items[i])
+            try:
+                for i in numbers:
+                    results[i] = function(items[i])
+            except BaseException:  # Ctrl-C too: the others need not do what is left
+                for _ in numbers:
+                    pass
+                raise
 
         others = min(self.threads, len(items)) - 1
         if others > 0 and not self._pool:
@@ -136,5 +141,5 @@ class Interrupt:
         self.raised = True
 
     def __exit__(self, *exception: Any) -> None:
-        if self._ours:
+        if self._ours and signal.getsignal(signal.SIGINT) == self._handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -17,7 +17,9 @@ import numpy as np
 
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.layer import Layer
+from npcnn.layers.max_pool2d import MaxPool2D
 from npcnn.layers.softmax import Softmax
+from npcnn.layers.weighted import WeightedLayer
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from npcnn.threads import Workers
 
@@ -62,7 +64,7 @@ def add_up(grads: Sequence[Gradients], keys: Iterable[str]) -> Gradients:
     sums = {key: grads[0][key] for key in keys}
     for i, more in enumerate(grads[1:]):
         for key in sums:
-            sums[key] = np.add(sums[key], more[key], out=sums[key] if i else None)
+            sums[key] = np.add(sums[key], more[key], out=sums[key] if i else np.empty_like(sums[key]))
     return sums
 
 
@@ -77,10 +79,10 @@ class Plan:
     joined: bool  # whether the softmax at the model's end is part of the loss
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, list[Any]]:
-        """Return the last step's output and, in training, every step's cache."""
+        """Return the output of the last step and, in training, the caches of all of them."""
         x, caches = x.astype(self.dtype, copy=False), []
         for step in self.steps:
-            x, cache = step.forward(x, training)
+            x, cache = _pair(step, "forward must return (y, cache)", step.forward(x, training))
             if training:
                 caches.append(cache)
         return x, caches
@@ -89,7 +91,8 @@ class Plan:
         """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter."""
         dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
-            dy, step_grads = step.backward(dy, cache)  # dL/dx of this step is dL/dy of the one before
+            # dL/dx of this step is dL/dy of the one before.
+            dy, step_grads = _pair(step, "backward must return (dx, grads)", step.backward(dy, cache))
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
@@ -106,40 +109,52 @@ class Plan:
         return len(y) * np.array(means), cache
 
 
+def _pair(step: Layer, promise: str, value: Any) -> Any:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{step}: {promise}, got {type(value).__name__}")
+    return value
+
+
 def make_plan(
     layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = (), kernels: str | None = None
 ) -> Plan:
-    """Lay out the steps of `layers`: an activation becomes a step of its own; softmax is joined with its loss; and on
-    the rung `fused`, convolution, ReLU and pool become one step where they can.
+    """Lay out the steps of `layers`: on the rung `fused`, convolution, ReLU and pool become one step where they can.
 
-    The steps share their parameters with the layers. `kernels` is the rung of those that name none.
+    With a loss, to train with, an activation becomes a step of its own, and softmax is joined with its loss. The steps
+    are the layers themselves, or share their parameters. `kernels` is the rung of those that name none.
     """
-    steps = [step for layer in layers for step in layer.split_activation()]
+    steps = list(layers)
     for i, step in enumerate(steps):
-        if kernels and step.rung != (step.kernels or kernels):  # it is part of another model too, on another rung
-            steps[i] = copy.copy(step)
+        if isinstance(step, WeightedLayer | MaxPool2D) and kernels and step.rung != (step.kernels or kernels):
+            steps[i] = copy.copy(step)  # the layer is part of another model too, on another rung
             steps[i].model_kernels = kernels
+    steps = fuse(steps)
+    if loss is None:
+        return Plan(steps, dtype, loss, list(metrics), joined=False)
+    steps = [part for step in steps for part in step.split_activation()]
     joined = type(steps[-1]) is Softmax and type(loss) in OWN_LOSSES
     if joined:
         steps, loss = steps[:-1], type(loss)(from_logits=True)
-    steps = fuse(steps)
-    for i, step in enumerate(steps):
-        if step.params:  # the first one that learns: no layer before it needs its dx
-            steps[i] = copy.copy(step)
-            steps[i].needs_dx = False
-            break
+    first = next((i for i, step in enumerate(steps) if step.params), 0)
+    if steps and isinstance(steps[first], WeightedLayer | ConvReLUMaxPool):  # no layer before it needs its dx
+        steps[first] = copy.copy(steps[first])
+        steps[first].needs_dx = False
     return Plan(steps, dtype, loss, list(metrics), joined)
 
 
-def fuse(steps: list[Any]) -> list[Layer]:
-    """Put one ConvReLUMaxPool in the place of every three steps that it fits."""
+def fuse(layers: list[Any]) -> list[Layer]:
+    """Put one ConvReLUMaxPool in the place of every convolution, ReLU and pool in a row that it fits."""
     fused: list[Layer] = []
     at = 0
-    while at < len(steps):
-        three = steps[at : at + 3]
-        fits = ConvReLUMaxPool.fits(three)
-        fused.append(ConvReLUMaxPool(three[0], three[2]) if fits else steps[at])
-        at += 3 if fits else 1
+    while at < len(layers):
+        count = 1
+        for some in (2, 3):  # the ReLU is the convolution's activation, or a layer of its own
+            parts = [part for layer in layers[at : at + some] for part in layer.split_activation()]
+            if ConvReLUMaxPool.fits(parts):
+                count = some
+                break
+        fused.append(layers[at] if count == 1 else ConvReLUMaxPool(parts[0], parts[2]))
+        at += count
     return fused
 
 

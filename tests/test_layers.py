@@ -425,7 +425,8 @@ def test_a_file_cannot_name_an_activation_of_ones_own():
 def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_not():
     def steps(conv, pool, *between):
         model = Sequential([layers.Input((9, 9, 1)), conv, *between, pool])
-        return [type(step).__name__ for step in make_plan(model.layers, model.dtype).steps]
+        plan = make_plan(model.layers, model.dtype, "any loss, so that activations become steps")
+        return [type(step).__name__ for step in plan.steps]
 
     relu, two = {"activation": "relu"}, layers.MaxPool2D(2)
     assert steps(layers.Conv2D(2, 3, **relu), two) == ["ConvReLUMaxPool"]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,24 +13,29 @@ import pytest
 from numpy.testing import assert_equal
 from threadpoolctl import threadpool_limits
 
-from npcnn.threads import Blas, Interrupt, Workers, _blas_libraries
+from npcnn.threads import Interrupt, Workers, _blas_libraries
 
 
 def blas_threads():
     return [library.get_num_threads() for library in _blas_libraries()]
 
 
+with_blas = pytest.mark.skipif(not _blas_libraries(), reason="NumPy's BLAS is none whose threads can be set")
+
+
+@with_blas
 def test_blas_is_put_back_when_the_last_of_two_models_is_done():
-    before = blas_threads()
     first, second = Workers(1), Workers(1)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__()
-    assert set(blas_threads()) == {1}
-    second.__exit__()
-    assert blas_threads() == before
+    with threadpool_limits(2, user_api="blas"):
+        first.__enter__()
+        second.__enter__()
+        first.__exit__()
+        assert set(blas_threads()) == {1}
+        second.__exit__()
+        assert set(blas_threads()) == {2}
 
 
+@with_blas
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
 def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work_itself():
     code = """if True:
@@ -54,9 +60,6 @@ def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work
 
 def test_blas_that_is_loaded_once_is_looked_for_once():
     assert _blas_libraries() is _blas_libraries()
-    blas = Blas()
-    blas.hold()
-    blas.release()
 
 
 def test_every_item_is_worked_on_once_and_the_results_are_in_order():
@@ -75,6 +78,22 @@ def test_an_error_in_a_thread_reaches_the_caller():
         workers.map(fail, range(20))
 
 
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
+def test_after_an_error_or_ctrl_c_what_is_left_is_not_begun(error):
+    begun = []
+
+    def work(i):
+        begun.append(i)
+        time.sleep(0.01)
+        if i == 0:
+            raise error
+
+    with pytest.raises(error), Workers(2) as workers:
+        workers.map(work, range(100))
+    assert len(begun) < 10
+
+
+@with_blas
 def test_blas_is_held_to_one_thread_during_work_and_put_back_afterwards(make_model, make_images):
     x, y = make_images(20)
     seen = []
@@ -125,10 +144,11 @@ def ctrl_c(*calls):
     return press
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def handler():
-    """A function that installs a handler for Ctrl-C; the old one is put back in the end."""
+    """A function that installs a handler for Ctrl-C. At first it is Python's, however pytest was started."""
     before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda new: signal.signal(signal.SIGINT, new)
     signal.signal(signal.SIGINT, before)
 
@@ -201,7 +221,7 @@ def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_mod
 def test_after_ctrl_c_the_model_trains_on_and_predicts(make_model, make_images, threads):
     x, y = make_images(40)
     model = make_model("sgd", [ctrl_c(2)], threads=threads)
-    model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    assert model.fit(x, y, batch_size=8, epochs=3, verbose=0).interrupted
     assert np.isfinite(model.predict(x)).all()
     assert model.fit(x, y, batch_size=8, epochs=2, verbose=0).epoch == [0, 1]
 

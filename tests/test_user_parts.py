@@ -174,7 +174,7 @@ def test_a_layer_whose_parameters_have_another_float_type_than_its_model_is_name
             super().build(input_shape)
             self.params = {"a": np.ones(1)}
 
-    with pytest.raises(ValueError, match="Wide 'w': build made 'a' of float64 in a model of float32.*self.dtype"):
+    with pytest.raises(ValueError, match="Wide 'w': build made 'a' a float64 array.*float32; use self.dtype"):
         Sequential([layers.Input((2,)), Wide(name="w")])
     Sequential([layers.Input((2,)), Wide()], dtype="float64")
 
@@ -186,6 +186,73 @@ def test_a_layer_that_does_not_call_the_constructor_of_layer_is_named():
 
     with pytest.raises(TypeError, match=r"Bare.__init__ must call super\(\).__init__\(\)"):
         Sequential([layers.Input((2,)), Bare()])
+
+
+def test_predict_sees_what_a_user_changes_on_a_layer():
+    class Times(Scale):
+        rate = 1
+
+        def forward(self, x, training=False):
+            return self.rate * x, None
+
+    times, dense = Times(), layers.Dense(1, kernel_initializer="ones")
+    model = Sequential([layers.Input((1,)), times, dense])
+    assert model.predict([[-1.0]]) == -1
+    times.rate = 5
+    assert model.predict([[-1.0]]) == -5
+    dense.activation = layers.ReLU()
+    dense.activation.build((1,))
+    assert model.predict([[-1.0]]) == 0
+
+
+def test_a_parameter_without_axes_learns_in_any_number_of_shards():
+    class Number(Scale):
+        def build(self, input_shape, rng=None):
+            self.params, self.output_shape = {"a": np.ones((), self.dtype)}, input_shape
+
+        def backward(self, dy, cache):
+            return dy, {"a": np.array((dy * cache).sum())}
+
+    model = Sequential([layers.Input((1,)), Number()])
+    model.compile(optimizers.SGD(0.5), MeanSquaredError())
+    model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)  # four shards
+    np.testing.assert_allclose(model.get_weights(), [0], atol=1e-6)  # 1 - 0.5 * 2 * the error, which is 1
+
+
+def test_a_model_that_is_refused_leaves_its_layers_as_they_were():
+    conv = layers.Conv2D(2, 9)
+    before = dict(vars(conv))
+    with pytest.raises(ValueError, match="larger than the 4 x 4 input"):
+        Sequential([layers.Input((4, 4, 1)), conv], dtype="float64", kernels="loops")
+    assert vars(conv) == before
+
+
+def test_fit_builds_a_model_without_input_once():
+    builds = []
+
+    class Counted(Scale):
+        def build(self, input_shape, rng=None):
+            builds.append(input_shape)
+            super().build(input_shape)
+
+    model = Sequential([Counted()])
+    model.compile("sgd", MeanSquaredError())
+    model.fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
+    assert builds == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "said"),
+    [
+        ("forward", lambda self, x, training=False: x, r"Wrong 'w': forward must return \(y, cache\), got ndarray"),
+        ("backward", lambda self, dy, cache: dy, r"Wrong 'w': backward must return \(dx, grads\), got ndarray"),
+    ],
+)
+def test_a_layer_that_returns_one_array_where_a_pair_is_promised_is_named(name, function, said):
+    model = Sequential([layers.Input((2,)), type("Wrong", (Scale,), {name: function})(name="w")])
+    model.compile("sgd", MeanSquaredError())
+    with pytest.raises(TypeError, match=said):
+        model.fit(np.ones((2, 2)), np.ones((2, 2)), verbose=0)
 
 
 def test_labels_are_checked_once_a_call_and_not_once_a_step(monkeypatch):

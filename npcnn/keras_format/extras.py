@@ -49,7 +49,7 @@ def read_settings(value: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
 def write_history(history: History) -> dict[str, Any]:
     """Return what history.json says."""
     values = {name: [v if math.isfinite(v) else str(v) for v in values] for name, values in history.history.items()}
-    return {"epoch": history.epoch, "history": values}
+    return {"epoch": history.epoch, "history": values, "interrupted": history.interrupted}
 
 
 def read_history(value: Any) -> History:
@@ -64,7 +64,10 @@ def read_history(value: Any) -> History:
     try:
         history.epoch = [int(number(epoch)) for epoch in value["epoch"]]
         history.history = {name: [number(v) for v in values] for name, values in value["history"].items()}
+        history.interrupted = value.get("interrupted", False)
         if any(len(values) != len(history.epoch) for values in history.history.values()):
+            raise ValueError
+        if not isinstance(history.interrupted, bool):
             raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         form = '{"epoch": [0], "history": {"loss": [0.5]}}, with one value for each epoch'

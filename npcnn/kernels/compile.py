@@ -1,7 +1,7 @@
 """What the compiled rungs share: numba, imported late and told what these kernels need.
 
 A kernel is a plain serial loop. `jit` compiles it at its first call, or fetches it from numba's cache on
-disk; until then numba is not even imported. With NUMBA_DISABLE_JIT=1 it stays Python, to step through.
+disk; until then numba is not even imported. With NUMBA_DISABLE_JIT=1 it stays plain Python, to step through.
 What numba is told here holds for these kernels alone: a user's own functions are compiled as they were before.
 """
 

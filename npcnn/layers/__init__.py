@@ -13,7 +13,7 @@ One alphabet, in every docstring and comment of the package:
 A small letter is an index from 0: n < N, i < OH, j < OW, kh < KH, kw < KW, c < C, f < F, u < U, k < K.
 "kernel" is Keras' name for w; kernels, in the plural, are the functions in `npcnn.kernels` that do the arithmetic.
 The gradient of L with respect to x, dL/dx, is written dx and has the shape of x; so dy, dw, db.
-Images are (N, H, W, C): channels last, everywhere. Convolution kernels are (KH, KW, C, F), as in Keras.
+Images are (N, H, W, C): channels last, everywhere. The w of a convolution is (KH, KW, C, F), as in Keras.
 (`fit` and the losses call the labels y, as Keras does.)
 """
 

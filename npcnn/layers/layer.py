@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 class Layer:
     """A function of an array, with parameters, that knows its own derivative.
 
-    A layer is three methods, and a subclass writes these three:
+    A subclass writes three methods:
 
         build(input_shape, rng)             allocates `params`, sets `output_shape`
         forward(x, training)  -> y, cache   y = f(x; params)

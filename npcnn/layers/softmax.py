@@ -11,10 +11,10 @@ from npcnn.layers.layer import Layer
 class Softmax(Layer):
     """Exponentials, divided by their sum: positive numbers that add up to one along the last axis.
 
-    Forward:   y[k] = exp(x[k]) / sum over j of exp(x[j])
-    Backward:  dx[k] = y[k] (dy[k] - sum over j of dy[j] y[j])
+    Forward:   y[k] = exp(x[k]) / sum over k' of exp(x[k'])
+    Backward:  dx[k] = y[k] (dy[k] - sum over k' of dy[k'] y[k'])
 
-    (The derivative of y[j] with respect to x[k] is y[j] ((1 if j = k else 0) - y[k]); backward sums dy[j] times it.)
+    (The derivative of y[k'] with respect to x[k] is y[k'] ((1 if k' = k else 0) - y[k]); dx sums dy[k'] times it.)
 
     Adding a constant to x changes nothing, so the row's maximum is subtracted first, and no exponential overflows. Nor
     can the sum of y change: it is always 1. So for a constant dy the backward pass returns zero.

@@ -218,7 +218,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "every shard counts the same": (
         "training", " * (len(shard) / len(batch))", " / min(2, len(batch))", MEAN, None),
     "only the last shard counts": (
-        "training", "np.add(sums[key], more[key], out=sums[key] if i else None)", "more[key]",
+        "training", "np.add(sums[key], more[key], out=sums[key] if i else np.empty_like(sums[key]))", "more[key]",
         MEAN, None),
     "the label's own class is not subtracted": (
         "losses", "dz[np.arange(len(labels)), labels] -= 1", "dz[np.arange(len(labels)), labels] -= 0",
