@@ -233,8 +233,8 @@ class Sequential:
                         if seen == len(x):
                             values = self._named(totals / seen)
                             if validation:
-                                means = self._named(self._means(plan, *validation, batch_size, workers))
-                                values |= {f"val_{name}": value for name, value in means.items()}
+                                means = self._means(plan, validation[0], validation[1], batch_size, workers)
+                                values |= {f"val_{name}": value for name, value in self._named(means).items()}
                                 progress.show(values)
                             self.history.append(values)
                     if interrupt.raised:
