@@ -10,6 +10,7 @@ import numpy as np
 from npcnn import Sequential, layers
 from npcnn.gradient_check import GradientKeeper
 from npcnn.kernels import RUNGS
+from npcnn.layers.layer import Layer
 from npcnn.threads import Workers
 from npcnn.training import make_plan, train_step
 
@@ -98,6 +99,31 @@ def spaced(shape, gap=3.0, seed=1):
 def integers(shape, low=-4, high=5, seed=1):
     """Small whole numbers: their sums of products are exact, in float32 too, in whatever order they are added."""
     return np.random.default_rng(seed).integers(low, high, shape).astype(float)
+
+
+class Made(Layer):
+    """A layer made of two functions: y = f(x, *params), and (dx, *dparams) = backward(dy, x, *params)."""
+
+    def __init__(self, f, backward, **shapes):
+        super().__init__(dtype="float64")
+        self.f, self.f_backward, self.shapes = f, backward, shapes
+
+    def build(self, input_shape, rng=None):
+        super().build(input_shape)
+        self.params = {key: rng.standard_normal(shape) for key, shape in self.shapes.items()}
+        self.output_shape = self.f(rng.random((1, *input_shape)), *self.params.values()).shape[1:]
+
+    def forward(self, x, training=False):
+        return self.f(x, *self.params.values()), x
+
+    def backward(self, dy, x):
+        dx, *grads = self.f_backward(dy, x, *self.params.values())
+        return dx, dict(zip(self.params, grads, strict=True))
+
+
+def elementwise(f, slope):
+    """A layer y = f(x) with dx = dy slope(x)."""
+    return Made(f, lambda dy, x: [dy * slope(x)])
 
 
 class LinearLoss:

@@ -39,11 +39,3 @@ def golden_predictions(from_logits):
     if not from_logits:
         y_pred[0] = [0, 0.25, 0.75, 0]
     return y_pred
-
-
-def golden_model(rung="im2col"):
-    return cases.small_model(rung)
-
-
-def golden_batch():
-    return cases.small_batch()

@@ -23,6 +23,17 @@ def floatx(dtype):
         keras.config.set_floatx(before)
 
 
+def conv2d(case):
+    """Return the Keras layer of one of `cases.CONVOLUTIONS`."""
+    _, filters, kernel, strides, padding, dilation = case
+    return keras.layers.Conv2D(filters, kernel, strides, padding, dilation_rate=dilation, dtype="float64")
+
+
+def max_pool2d(case):
+    """Return the Keras layer of one of `cases.POOLS`."""
+    return keras.layers.MaxPooling2D(*case[1:], dtype="float64")
+
+
 def layer_gradients(layer, x, dy, params=()):
     """Return (y, dx, dparams) of a Keras layer with the given parameters, where L = sum of dy * y."""
     layer.build(x.shape)
@@ -37,7 +48,7 @@ def layer_gradients(layer, x, dy, params=()):
 
 
 def loss_gradient(loss, y_true, y_pred):
-    """Return the value of a Keras loss and its gradient by y_pred."""
+    """Return the value of a Keras loss and its gradient with respect to y_pred."""
     y_pred = tf.constant(y_pred)
     with tf.GradientTape() as tape:
         tape.watch(y_pred)
@@ -46,7 +57,7 @@ def loss_gradient(loss, y_true, y_pred):
 
 
 def model_gradients(model, loss, x, y):
-    """Return the loss of a Keras model and its gradient by every weight."""
+    """Return the loss of a Keras model and its gradient with respect to every weight."""
     with tf.GradientTape() as tape:
         value = loss(y, model(x, training=True))
     return value.numpy(), [g.numpy() for g in tape.gradient(value, [v.value for v in model.trainable_variables])]

@@ -7,29 +7,17 @@ from pathlib import Path
 
 import keras_reference
 import numpy as np
-from cases import DENSE, conv2d, dense, integers, normal
-from golden_cases import (
-    CONVOLUTIONS,
-    OPTIMIZERS,
-    POOLS,
-    golden_batch,
-    golden_labels,
-    golden_model,
-    golden_predictions,
-    optimizer_problem,
-)
+from cases import DENSE, conv2d, dense, integers, normal, small_batch, small_model
+from golden_cases import CONVOLUTIONS, OPTIMIZERS, POOLS, golden_labels, golden_predictions, optimizer_problem
 from keras_reference import keras
 
 
 def main():
     golden = {"keras": keras.__version__}
     for i, case in enumerate(CONVOLUTIONS):
-        shape, filters, kernel, strides, padding, dilation = case
-        layer = keras.layers.Conv2D(filters, kernel, strides, padding, dilation_rate=dilation, dtype="float64")
-        note_layer(golden, f"conv2d {i}", layer, normal(shape), conv2d(case).params.values())
-    for i, (shape, pool_size, strides, padding) in enumerate(POOLS):
-        layer = keras.layers.MaxPooling2D(pool_size, strides, padding, dtype="float64")
-        note_layer(golden, f"max_pool2d {i}", layer, integers(shape, -1, 2), [])
+        note_layer(golden, f"conv2d {i}", keras_reference.conv2d(case), normal(case[0]), conv2d(case).params.values())
+    for i, case in enumerate(POOLS):
+        note_layer(golden, f"max_pool2d {i}", keras_reference.max_pool2d(case), integers(case[0], -1, 2), [])
     for i, case in enumerate(DENSE):
         layer = keras.layers.Dense(case[1], dtype="float64")
         note_layer(golden, f"dense {i}", layer, normal(case[0]), dense(case).params.values())
@@ -49,8 +37,7 @@ def main():
                 steps = list(keras_reference.optimizer_steps(optimizer, *optimizer_problem(dtype)))
             golden[f"optimizer {i} {dtype}"] = np.array([w[0] for w in steps])
 
-    model = golden_model()
-    x, y = golden_batch()
+    model, (x, y) = small_model(), small_batch()
     loss = keras.losses.SparseCategoricalCrossentropy(dtype="float64")
     golden["model loss"], grads = keras_reference.model_gradients(keras_reference.twin(model), loss, x, y)
     golden.update({f"model {key}": g for key, g in zip(model.params, grads, strict=True)})

@@ -70,30 +70,15 @@ def test_every_combination_of_arguments_of_conv2d_by_dot_products(rung):
 
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_conv2d_on_whole_numbers_equals_the_definition_bit_for_bit(case, dtype, rung):
-    shape = case[0]
-    assert_equals_the_definition(lambda rung: conv2d(case, rung, dtype=dtype), integers(shape).astype(dtype), rung)
-
-
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", POOLS)
-def test_max_pool2d_on_whole_numbers_full_of_ties_equals_the_definition(case, dtype, rung):
-    assert_equals_the_definition(lambda rung: max_pool2d(case, rung), integers(case[0], 0, 3).astype(dtype), rung)
-
-
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", DENSE)
-def test_dense_on_whole_numbers_equals_the_definition_bit_for_bit(case, dtype, rung):
-    assert_equals_the_definition(lambda rung: dense(case, rung, dtype=dtype), integers(case[0]).astype(dtype), rung)
-
-
-def assert_equals_the_definition(make, x, rung):
-    """Compare outputs and gradients of a layer on `rung` with those on "loops", and their float type with x's."""
+@pytest.mark.parametrize(
+    ("make", "case"),
+    [(make, case) for make, some in ((conv2d, CONVOLUTIONS), (max_pool2d, POOLS), (dense, DENSE)) for case in some],
+)
+def test_on_whole_numbers_every_rung_equals_the_definition_bit_for_bit(make, case, dtype, rung):
+    """The definition is the rung "loops"; of pools, the windows are full of ties."""
+    x = (integers(case[0], 0, 3) if make is max_pool2d else integers(case[0])).astype(dtype)
     results = []
-    for layer in (make("loops"), make(rung)):
+    for layer in (make(case, "loops", dtype=dtype), make(case, rung, dtype=dtype)):
         for key, p in layer.params.items():
             p[...] = integers(p.shape, seed=len(key))
         y, cache = layer.forward(x)

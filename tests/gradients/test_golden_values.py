@@ -7,17 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import DENSE, LAYER_RUNGS, RUNGS, conv2d, dense, integers, max_pool2d, normal, training_gradients
-from golden_cases import (
-    CONVOLUTIONS,
-    OPTIMIZERS,
-    POOLS,
-    golden_batch,
-    golden_labels,
-    golden_model,
-    golden_predictions,
-    optimizer_problem,
+from cases import (
+    DENSE,
+    LAYER_RUNGS,
+    RUNGS,
+    conv2d,
+    dense,
+    integers,
+    max_pool2d,
+    normal,
+    small_batch,
+    small_model,
+    training_gradients,
 )
+from golden_cases import CONVOLUTIONS, OPTIMIZERS, POOLS, golden_labels, golden_predictions, optimizer_problem
 
 from npcnn import layers, losses, optimizers
 
@@ -97,7 +100,7 @@ def test_an_optimizer_remembers_each_parameter_on_its_own(i):
 
 @pytest.mark.parametrize("rung", RUNGS)
 def test_loss_and_gradients_of_a_whole_model(rung):
-    model, (x, y) = golden_model(rung), golden_batch()
+    model, (x, y) = small_model(rung), small_batch()
     assert_golden("model loss", model.evaluate(x, y, verbose=0)[0])
     for key, g in training_gradients(model, x, y).items():
         assert_golden(f"model {key}", g)

@@ -12,7 +12,15 @@ from npcnn import Sequential, layers, losses
 from npcnn.gradient_check import check_layer
 from npcnn.kernels.conv2d import col2im, im2col
 
-CROSS_ENTROPIES = [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy]
+
+def one_hot(y):
+    return np.eye(3)[y]
+
+
+# each cross-entropy, and what makes its labels of class numbers
+on_both = pytest.mark.parametrize(
+    ("loss", "labels"), [(losses.SparseCategoricalCrossentropy, np.array), (losses.CategoricalCrossentropy, one_hot)]
+)
 
 
 def test_col2im_adds_overlaps_as_its_docstring_draws_it():
@@ -72,26 +80,24 @@ def test_at_ties_and_corners_the_complex_step_follows_the_same_conventions(rung)
         check_layer(layer, x, "complex").raise_on_failure()
 
 
-@pytest.mark.parametrize("loss", CROSS_ENTROPIES)
-def test_certain_and_wrong_costs_the_logit_that_was_too_large_and_no_more(loss):
-    y = np.array([0]) if loss is losses.SparseCategoricalCrossentropy else np.array([[1.0, 0, 0]])
-    value, cache = loss(from_logits=True).forward(y, np.array([[0.0, 50, 0]]))
+@on_both
+def test_certain_and_wrong_costs_the_logit_that_was_too_large_and_no_more(loss, labels):
+    value, cache = loss(from_logits=True).forward(labels([0]), np.array([[0.0, 50, 0]]))
     assert value == 50
     np.testing.assert_allclose(loss(from_logits=True).backward(cache), [[-1, 1, 0]], rtol=0, atol=1e-21)
 
 
-@pytest.mark.parametrize("loss", CROSS_ENTROPIES)
-def test_logits_of_a_thousand_neither_overflow_nor_lose_the_gradient(loss):
-    y = np.array([1, 0]) if loss is losses.SparseCategoricalCrossentropy else np.array([[0.0, 1], [1, 0]])
-    value, cache = loss(from_logits=True).forward(y, np.array([[1000.0, -1000], [1000, -1000]]))
+@on_both
+def test_logits_of_a_thousand_neither_overflow_nor_lose_the_gradient(loss, labels):
+    z = np.array([[1000.0, -1000, -1000], [1000, -1000, -1000]])
+    value, cache = loss(from_logits=True).forward(labels([1, 0]), z)
     assert value == 1000  # 2000 for the first example, 0 for the second
-    np.testing.assert_array_equal(loss(from_logits=True).backward(cache), [[0.5, -0.5], [0, 0]])
+    np.testing.assert_array_equal(loss(from_logits=True).backward(cache), [[0.5, -0.5, 0], [0, 0, 0]])
 
 
-@pytest.mark.parametrize("loss", CROSS_ENTROPIES)
-def test_a_probability_of_zero_costs_log_1e7_and_has_no_gradient_of_its_own(loss):
-    y = np.array([0]) if loss is losses.SparseCategoricalCrossentropy else np.array([[1.0, 0, 0]])
-    value, cache = loss().forward(y, np.array([[0.0, 0.5, 0.5]]))
+@on_both
+def test_a_probability_of_zero_costs_log_1e7_and_has_no_gradient_of_its_own(loss, labels):
+    value, cache = loss().forward(labels([0]), np.array([[0.0, 0.5, 0.5]]))
     np.testing.assert_allclose(value, np.log(1e7), rtol=1e-7)
     assert loss().backward(cache)[0, 0] == 0
 

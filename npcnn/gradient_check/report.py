@@ -11,9 +11,9 @@ class GradientError(AssertionError):
 
 @dataclass
 class Row:
-    """What was found out about the gradient of one argument.
+    """What was found out about the gradient with respect to one argument.
 
-    `error` is the largest relative one, `where` it is, `analytic` and `numeric` the two values there; `wrong` are the
+    `error` is the largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the
     places of all that are beyond the tolerance (for "adjoint", which cannot tell: [None]).
     """
 
@@ -26,8 +26,22 @@ class Row:
     checked: int = 0
     wrong: list[tuple[int, ...] | None] = field(default_factory=list)
     kinks: int = 0
-    measured: int = 0  # of those checked: all but what stands at a corner itself
-    unproved: bool = False  # whether the direction that stands for all that are not in the sample met a corner
+
+    def add(self, where: tuple[int, ...] | None, verdict: str, error: float, analytic: float, numeric: float) -> None:
+        """Count what `slopes.compare` found."""
+        self.checked += 1
+        if verdict == "kink":
+            self.kinks += 1
+            return
+        if verdict == "wrong":
+            self.wrong.append(where)
+        if self.checked == self.kinks + 1 or error > self.error:
+            self.error, self.where, self.analytic, self.numeric = error, where, analytic, numeric
+
+    @property
+    def measured(self) -> int:
+        """How many slopes could be compared: not those at kinks."""
+        return self.checked - self.kinks
 
     @property
     def verdict(self) -> str:
@@ -72,7 +86,7 @@ class Result:
             f"{'analytic':>13} {'numeric':>13}  {'kinks':>5}  verdict",
         ]
         for row in self.rows:
-            everywhere = "all at once" if row.checked > row.kinks else "-"
+            everywhere = "all at once" if row.measured else "-"
             where = everywhere if row.where is None else str(row.where)
             lines.append(
                 f"  {row.argument:16} {str(row.shape):16} {row.checked:7}  {row.error:7.1e}  {where:14} "
