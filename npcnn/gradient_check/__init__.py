@@ -81,7 +81,7 @@ def check_layer(
     if not is_built and hasattr(layer, "build"):
         layer.dtype = getattr(layer, "dtype", None) or "float64"
         layer.build(x.shape[1:], np.random.default_rng(options.get("seed", 0)))
-    rung, params = getattr(layer, "rung", None), getattr(layer, "params", {})
+    rung, params = getattr(layer, "kernels", None), getattr(layer, "params", {})
     title = f"{type(layer).__name__} on {rung}" if rung else type(layer).__name__
     if "x" in params:
         raise ValueError(f"{title}: 'x' is what the input is called here; give the parameter another name")
