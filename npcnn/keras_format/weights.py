@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from npcnn.errors import FileFormatError
+from npcnn.initializers import zeros
 from npcnn.layers import Layer
 from npcnn.optimizers import SGD, Adam, Optimizer
 
@@ -55,7 +56,10 @@ def build(layers: Sequence[Layer], size: int) -> None:
             needed += math.prod(wanted) * np.dtype(layer.dtype).itemsize
             if needed > size:
                 raise layer.error(f"with {key} of shape {wanted} model.weights.h5 needs more than its {size:,} bytes")
+        initializers = {name: value for name, value in vars(layer).items() if name.endswith("_initializer")}
+        vars(layer).update(dict.fromkeys(initializers, zeros))  # why draw what the file's weights will replace?
         layer.build(shape)
+        vars(layer).update(initializers)
         shape = layer.output_shape
     limit = COPIES * needed + OVERHEAD * len(layers)
     if not needed < size < limit:
