@@ -69,9 +69,6 @@ def equal_to_good(path, good):
     return all(np.array_equal(w, same) for w, same in zip(model.get_weights(), wanted.get_weights(), strict=True))
 
 
-# ------------------------------------------------------------------ the zip file
-
-
 @pytest.mark.parametrize("content", [b"", b"PK", HDF5 + bytes(99), b"PK\x03\x04" + bytes(99), bytes(999)])
 def test_what_is_no_zip_file_is_refused(path, content):
     path.write_bytes(content)
@@ -104,15 +101,12 @@ def test_other_members_are_left_alone_and_nothing_is_unpacked(path, good, monkey
     assert sorted(os.listdir()) == before and not (path.parent.parent / "outside").exists()
 
 
-def test_deflated_members_are_read(path, good):
+def test_deflated_members_are_read_and_other_compressions_are_refused(path, good):
     write(path, good, zipfile.ZIP_DEFLATED)
     assert equal_to_good(path, good)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_compressions_are_refused(path, good, method):
-    write(path, good, method)
-    refused(path, f"config.json is compressed by method {method}, must be stored or deflated")
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        write(path, good, method)
+        refused(path, f"config.json is compressed by method {method}, must be stored or deflated")
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
@@ -153,9 +147,6 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
     for _ in range(50):
         path.write_bytes(content[: choose.randrange(len(content))])
         refused(path)
-
-
-# ------------------------------------------------------------------ the members in JSON
 
 
 NUMBERS = ["NaN", "-Infinity", "1e999", "9" * 5000, "-1234567890123456789"]
@@ -212,8 +203,6 @@ def test_any_value_may_be_any_other(path, good, name):
                 assert np.isfinite(model.predict(np.ones((1, *model.input_shape)))).all()
 
 
-# ------------------------------------------------------------------ config.json
-
 INPUT, CONV2D, DENSE = (("config", "layers", i, "config") for i in (0, 1, 3))
 MODEL, TRAINING, DENSE_LAYER = ("config",), ("compile_config",), DENSE[:-1]
 OPTIMIZER, LOSS = (*TRAINING, "optimizer"), (*TRAINING, "loss")
@@ -237,7 +226,6 @@ def with_a_thousand_layers(model):
     [
         (DENSE, {"units": 10**12}, r"Dense 'dense': with kernel of shape \(6, 1000000000000\)"),
         (DENSE, {"units": 10**17}, "Dense 'dense': with kernel of shape"),
-        (DENSE, {"units": 10**30}, "the number 1000"),
         (DENSE, {"units": 10**4}, r"with kernel of shape \(6, 10000\) model.weights.h5 needs more than its"),
         (DENSE, {"units": 0}, "units must be .*, got 0"),
         (DENSE, {"units": 3.0}, "units must be .*, got 3.0"),
@@ -323,8 +311,6 @@ def test_a_name_may_be_long_and_the_shape_of_the_data_may_stand_beside_the_layer
     assert load_model(path).input_shape == (3, 2, 1) and equal_to_good(path, good)
 
 
-# ------------------------------------------------------------------ history.json and npcnn.json
-
 SETTINGS_OF_GOOD = {"kernels": "im2col", "threads": None, "rng_state": f"{1:032x} {1:032x} 0 {0:08x}"}
 
 
@@ -372,11 +358,8 @@ def test_settings_out_of_range_are_refused_even_where_arguments_replace_them(pat
     refused(path, f"npcnn.json.* {words}", kernels="jit", threads=1, seed=0)
 
 
-# ------------------------------------------------------------------ model.weights.h5
-
-
 def with_weights(path, good, new, place=KERNEL):
-    """Write a file with something else at `place` in its weights: what `create_dataset` makes of a dictionary, say."""
+    """Write a file with something else at `place` in its weights: arrays, or arguments of `create_dataset`, say."""
     buffer = io.BytesIO(good[WEIGHTS])
     with h5py.File(buffer, "r+") as file:
         del file[place]
@@ -384,6 +367,9 @@ def with_weights(path, good, new, place=KERNEL):
             new(file)
         elif isinstance(new, dict):
             file.create_dataset(place, **new)
+        elif isinstance(new, list):
+            for i, value in enumerate(new):
+                file[f"{place}/{i}"] = value
         else:
             file[place] = new
     write(path, good | {WEIGHTS: buffer.getvalue()})
@@ -438,11 +424,6 @@ def test_an_array_of_weights_is_itself_in_the_file_and_what_config_says(path, go
     refused(path, f"{KERNEL} .*{words}", most=MEGABYTE)
 
 
-def test_a_group_with_fewer_arrays_is_refused(path, good):
-    with_weights(path, good, lambda file: None)
-    refused(path, "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1")
-
-
 @pytest.mark.parametrize("place", ["layers", "layers/dense", "layers/dense/vars", "optimizer", "optimizer/vars"])
 @pytest.mark.parametrize("outside", ["there.h5", "not_there.h5"])
 def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, place, outside):
@@ -452,36 +433,29 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
     refused(path, "is a ExternalLink")
 
 
-def put(*values):
-    def change(file):
-        for i, value in enumerate(values):
-            file[f"optimizer/vars/{i}"] = value
-
-    return change
-
-
 @pytest.mark.parametrize(
     "new, words",
     [
-        (put(np.int64(1)), "must hold 10 arrays for adam, holds 1"),
-        (put(np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8), r"optimizer/vars/2 must be float32 of shape"),
-        (put(np.int64(-1), np.float32(0.1)), "-1 steps"),
-        (put(np.int64(2**63 - 1), np.float32(0.1)), "9223372036854775807 steps"),
-        (put(np.int64(1), np.float32(0)), "learning rate 0"),
-        (put(np.int64(1), np.float32(np.nan)), "optimizer/vars/1 holds NaN"),
-        (put(np.float32(1), np.float32(1)), "optimizer/vars/0 must be int64"),
-        (put(np.int64(1), np.ones(1, "f4")), r"optimizer/vars/1 must be float32 of shape \(\)"),
+        ([np.int64(1)], "must hold 10 arrays for adam, holds 1"),
+        ([np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8], r"optimizer/vars/2 must be float32 of shape"),
+        ([np.int64(-1), np.float32(0.1)], "-1 steps"),
+        ([np.int64(2**63 - 1), np.float32(0.1)], "9223372036854775807 steps"),
+        ([np.int64(1), np.float32(0)], "learning rate 0"),
+        ([np.int64(1), np.float32(np.nan)], "optimizer/vars/1 holds NaN"),
+        ([np.float32(1), np.float32(1)], "optimizer/vars/0 must be int64"),
+        ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float32 of shape \(\)"),
         (3, "optimizer/vars must be a group of arrays, is a Dataset"),
+        (lambda file: file.__delitem__(KERNEL), "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1"),
     ],
 )
-def test_the_state_of_another_optimizer_is_refused(path, good, new, words):
+def test_other_arrays_than_those_of_the_optimizer_or_the_layer_are_refused(path, good, new, words):
     with_weights(path, good, new, "optimizer/vars")
     refused(path, words)
 
 
 @pytest.mark.parametrize("steps", [np.int32(7), np.int64(7)])
 def test_a_count_of_steps_may_be_of_either_size_and_other_state_may_be_missing(path, good, steps):
-    with_weights(path, good, put(steps, np.float32(0.5)), "optimizer/vars")
+    with_weights(path, good, [steps, np.float32(0.5)], "optimizer/vars")
     optimizer = load_model(path).optimizer
     assert (optimizer.iterations, optimizer.learning_rate, optimizer.slots) == (7, 0.5, {})
 
