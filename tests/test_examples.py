@@ -26,9 +26,10 @@ def run(folder, name, *arguments, expect=0):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder in which train_mnist.py has been run, and what it printed."""
+    """A folder in which train_mnist.py has been run; what it printed is in the file `printed`."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, run(folder, "train_mnist.py", "--data", "sample", "--epochs", 2)
+    (folder / "printed").write_text(run(folder, "train_mnist.py", "--data", "sample", "--epochs", 2))
+    return folder
 
 
 def is_picture(path, least_width=400):
@@ -38,29 +39,27 @@ def is_picture(path, least_width=400):
 
 
 def test_training_prints_the_model_and_its_epochs_and_leaves_a_model_and_a_picture(trained):
-    folder, printed = trained
+    printed = (trained / "printed").read_text()
     assert "225,034" in printed and "Epoch 2/2" in printed
     assert "accuracy on the held-out digits" in printed and "MNIST test accuracy" not in printed
-    assert is_picture(folder / "mnist_model.png")
-    model = load_model(folder / "mnist_model.keras")
+    assert is_picture(trained / "mnist_model.png")
+    model = load_model(trained / "mnist_model.keras")
     assert len(model.history.history["val_accuracy"]) == 2
     _, (x, y) = mnist.load_data("sample")
     assert (model.predict(x[..., None] / np.float32(255)).argmax(axis=1) == y).mean() > 0.85
 
 
 def test_training_with_one_seed_twice_gives_one_model(trained):
-    folder, _ = trained
-    run(folder, "train_mnist.py", "--data", "sample", "--epochs", 2, "--output", "again.keras")
-    first, second = (load_model(folder / f"{name}.keras").get_weights() for name in ("mnist_model", "again"))
+    run(trained, "train_mnist.py", "--data", "sample", "--epochs", 2, "--output", "again.keras")
+    first, second = (load_model(trained / f"{name}.keras").get_weights() for name in ("mnist_model", "again"))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_evaluating_prints_each_class_and_draws_three_pictures(trained):
-    folder, _ = trained
-    printed = run(folder, "evaluate_mnist.py", "mnist_model.keras", "--data", "sample")
+    printed = run(trained, "evaluate_mnist.py", "mnist_model.keras", "--data", "sample")
     assert printed.count(" of  100 right") == 10 and "accuracy" in printed
     assert "not the digits" not in printed
-    assert all(is_picture(folder / f"mnist_model_{kind}.png") for kind in ("curves", "confusion", "mistakes"))
+    assert all(is_picture(trained / f"mnist_model_{kind}.png") for kind in ("curves", "confusion", "mistakes"))
 
 
 def saved_after_an_epoch(path, validation_data):
@@ -96,16 +95,15 @@ def test_evaluating_a_model_that_finished_no_epoch_draws_no_curves(tmp_path):
 
 
 def test_predicting_reads_a_digit_dark_on_light_and_light_on_dark(trained):
-    folder, _ = trained
     _, (x, y) = mnist.load_data("sample")
-    model = load_model(folder / "mnist_model.keras")
+    model = load_model(trained / "mnist_model.keras")
     certain = model.predict(x[..., None] / np.float32(255)).max(axis=1) * (y == 3)
     digit = Image.fromarray(x[certain.argmax()]).resize((200, 200), Image.Resampling.BICUBIC)
-    digit.save(folder / "light.png")
-    Image.fromarray(255 - np.asarray(digit)).save(folder / "dark.jpg")
-    printed = run(folder, "predict_digit.py", "mnist_model.keras", "light.png", "dark.jpg", "--show")
+    digit.save(trained / "light.png")
+    Image.fromarray(255 - np.asarray(digit)).save(trained / "dark.jpg")
+    printed = run(trained, "predict_digit.py", "mnist_model.keras", "light.png", "dark.jpg", "--show")
     assert "light.png: 3" in printed and "dark.jpg: 3" in printed and printed.count("%") == 20
-    assert is_picture(folder / "light_seen.png") and is_picture(folder / "dark_seen.png")
+    assert is_picture(trained / "light_seen.png") and is_picture(trained / "dark_seen.png")
 
 
 @pytest.mark.parametrize(

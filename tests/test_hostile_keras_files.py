@@ -7,6 +7,7 @@ import json
 import operator
 import os
 import random
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -43,12 +44,16 @@ def write(path, members, method=zipfile.ZIP_STORED):
             archive.writestr(name, content)
 
 
-def refusal(path, words=".", **arguments):
+def refused(path, words=".", most=16 * MEGABYTE, **arguments):
+    """Assert that the file is refused in these words, and that Python and NumPy never held more than `most` bytes."""
+    tracemalloc.start()
     with pytest.raises(FileFormatError, match=words) as caught:
         load_model(path, **arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and message.count(str(path)) == 1 and len(message) < 1500
-    return message
+    assert peak < most
 
 
 def claim_sizes(path, true, lie):
@@ -64,32 +69,17 @@ def equal_to_good(path, good):
     return all(np.array_equal(w, same) for w, same in zip(model.get_weights(), wanted.get_weights(), strict=True))
 
 
-class Peak:
-    """How many bytes were allocated at most since the block was entered, by Python and NumPy."""
-
-    def __enter__(self):
-        tracemalloc.start()
-        return self
-
-    def __exit__(self, *exception):
-        self.bytes = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-
-
-# ------------------------------------------------------------------ the zip file
-
-
 @pytest.mark.parametrize("content", [b"", b"PK", HDF5 + bytes(99), b"PK\x03\x04" + bytes(99), bytes(999)])
 def test_what_is_no_zip_file_is_refused(path, content):
     path.write_bytes(content)
-    refusal(path, "not a .keras file")
+    refused(path, "not a .keras file")
 
 
 @pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY, SETTINGS])
 def test_a_missing_member_is_named_unless_the_model_can_do_without(path, good, missing):
     write(path, {name: content for name, content in good.items() if name != missing})
     if missing in (CONFIG, WEIGHTS):
-        refusal(path, f"{missing} must occur once, occurs 0 times")
+        refused(path, f"{missing} must occur once, occurs 0 times")
     else:
         assert equal_to_good(path, good)
 
@@ -100,7 +90,7 @@ def test_a_member_that_is_there_twice_is_refused(path, good, name):
     write(path, good)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, good[name])
-    refusal(path, f"{name} must occur once, occurs 2 times")
+    refused(path, f"{name} must occur once, occurs 2 times")
 
 
 def test_other_members_are_left_alone_and_nothing_is_unpacked(path, good, monkeypatch):
@@ -111,15 +101,12 @@ def test_other_members_are_left_alone_and_nothing_is_unpacked(path, good, monkey
     assert sorted(os.listdir()) == before and not (path.parent.parent / "outside").exists()
 
 
-def test_deflated_members_are_read(path, good):
+def test_deflated_members_are_read_and_other_compressions_are_refused(path, good):
     write(path, good, zipfile.ZIP_DEFLATED)
     assert equal_to_good(path, good)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_compressions_are_refused(path, good, method):
-    write(path, good, method)
-    refusal(path, f"config.json is compressed by method {method}, must be stored or deflated")
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        write(path, good, method)
+        refused(path, f"config.json is compressed by method {method}, must be stored or deflated")
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HISTORY, SETTINGS])
@@ -128,30 +115,21 @@ def test_a_zip_bomb_is_not_inflated_beyond_what_the_member_may_or_says_to_have(p
     write(path, good | {name: good[name] + bytes(64 * MEGABYTE)}, zipfile.ZIP_DEFLATED)
     if not honest:
         claim_sizes(path, len(good[name]) + 64 * MEGABYTE, len(good[name]))
-    with Peak() as used:
-        refusal(path, f"{name} .*67," if honest else "Bad CRC-32")
-    assert used.bytes < MEGABYTE
+    refused(path, f"{name} .*67," if honest else "Bad CRC-32", most=MEGABYTE)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_weights_that_are_said_to_be_larger_than_their_place_are_refused_before_a_layer_is_built(path, good, method):
     write(path, good | {CONFIG: good[CONFIG].replace(b'"units": 3', b'"units": 10000000')}, method)
     claim_sizes(path, len(good[WEIGHTS]), 10**9)
-    with Peak() as used:
-        refusal(path, f"{WEIGHTS} claims 1,000,000,000 bytes, and there is room for")
-    assert used.bytes < MEGABYTE
+    refused(path, f"{WEIGHTS} claims 1,000,000,000 bytes, and there is room for", most=MEGABYTE)
 
 
 def test_an_encrypted_member_is_refused(path, good):
     write(path, good)
-    content = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        at = content.find(signature)
-        while at >= 0:
-            content[at + offset] |= 1
-            at = content.find(signature, at + 1)
-    path.write_bytes(content)
-    refusal(path, "encrypted")
+    flags = re.compile(rb"(PK\x03\x04..|PK\x01\x02....)\x00", re.DOTALL)  # of a member, and of it in the directory
+    path.write_bytes(flags.sub(b"\\1\x01", path.read_bytes()))
+    refused(path, "encrypted")
 
 
 def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
@@ -168,10 +146,10 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
         assert same
     for _ in range(50):
         path.write_bytes(content[: choose.randrange(len(content))])
-        refusal(path)
+        refused(path)
 
 
-# ------------------------------------------------------------------ the members in JSON
+NUMBERS = ["NaN", "-Infinity", "1e999", "9" * 5000, "-1234567890123456789"]
 
 
 @pytest.mark.parametrize(
@@ -179,17 +157,10 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
     [
         (" ", "Expecting value"),
         ("{", "Expecting property name"),
-        ("[]", "must "),
-        ("7", "must "),
-        ("null", "must "),
+        *((text, "must ") for text in ("[]", "7", "null")),
         ('{"module": "keras", "module": "keras"}', "the same key twice"),
-        ('{"module": NaN}', "the number NaN"),
-        ('{"module": -Infinity}', "the number -Infinity"),
-        ('{"module": 1e999}', "the number 1e999"),
-        ('{"module": ' + "9" * 5000 + "}", "the number 999"),
-        ('{"module": -1234567890123456789}', "the number -1234567890123456789"),
-        ("[" * 100_000, "RecursionError"),
-        ('{"a":' * 100_000, "RecursionError"),
+        *((f'{{"module": {text}}}', f"the number {text[:100]}") for text in NUMBERS),
+        *((text * 100_000, "RecursionError") for text in ("[", '{"a":')),
         (b"\xff\xfe{}", "codec can't decode"),
         (" " * (8 * MEGABYTE + 1), "claims 8,388,609 bytes, may have 8,388,608"),
     ],
@@ -198,7 +169,7 @@ def test_every_bit_flip_and_every_cut_is_refused_or_changes_nothing(path, good):
 @pytest.mark.parametrize("name", [CONFIG, HISTORY, SETTINGS])
 def test_what_is_not_strict_json_of_modest_size_is_refused(path, good, name, text, words):
     write(path, good | {name: text})
-    refusal(path, words)
+    refused(path, words)
 
 
 def places(value, at=()):
@@ -232,10 +203,8 @@ def test_any_value_may_be_any_other(path, good, name):
                 assert np.isfinite(model.predict(np.ones((1, *model.input_shape)))).all()
 
 
-# ------------------------------------------------------------------ config.json
-
-INPUT, CONV2D, DENSE = (("config", "layers", i) for i in (0, 1, 3))
-MODEL, TRAINING = ("config",), ("compile_config",)
+INPUT, CONV2D, DENSE = (("config", "layers", i, "config") for i in (0, 1, 3))
+MODEL, TRAINING, DENSE_LAYER = ("config",), ("compile_config",), DENSE[:-1]
 OPTIMIZER, LOSS = (*TRAINING, "optimizer"), (*TRAINING, "loss")
 
 
@@ -247,12 +216,16 @@ def with_config(path, good, place, change):
     write(path, good | {CONFIG: json.dumps(config)})
 
 
+def with_a_thousand_layers(model):
+    *others, dense = model["layers"]
+    return {"layers": others + [{**dense, "config": {**dense["config"], "name": f"d{i}"}} for i in range(1000)]}
+
+
 @pytest.mark.parametrize(
-    "layer, arguments, words",
+    "place, change, words",
     [
         (DENSE, {"units": 10**12}, r"Dense 'dense': with kernel of shape \(6, 1000000000000\)"),
         (DENSE, {"units": 10**17}, "Dense 'dense': with kernel of shape"),
-        (DENSE, {"units": 10**30}, "the number 1000"),
         (DENSE, {"units": 10**4}, r"with kernel of shape \(6, 10000\) model.weights.h5 needs more than its"),
         (DENSE, {"units": 0}, "units must be .*, got 0"),
         (DENSE, {"units": 3.0}, "units must be .*, got 3.0"),
@@ -264,7 +237,6 @@ def with_config(path, good, place, change):
         (DENSE, {"kernels": "loops"}, "kernels='loops' is not supported"),
         (DENSE, {"kernel_regularizer": {"class_name": "L2"}}, "kernel_regularizer must be None, got .*'L2'"),
         (DENSE, {"x" * 10**6: 1}, "is not supported"),
-        (DENSE, {"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
         (DENSE, {"dtype": "f4"}, "dtype must be 'float32' or 'float64', got 'f4'"),
         (DENSE, {"dtype": "float64"}, "vars/0 must be float64"),
         (DENSE, {"activation": "os.system"}, "activation must be .*'os.system'"),
@@ -278,31 +250,24 @@ def with_config(path, good, place, change):
         (INPUT, {"batch_shape": [None]}, "positive sizes"),
         (INPUT, {"batch_shape": None}, r"must be like \[null, 28, 28, 1\]"),
         (INPUT, {"batch_shape": "abc"}, "must be like"),
-    ],
-)
-def test_a_layer_that_lies_is_named(path, good, layer, arguments, words):
-    with_config(path, good, (*layer, "config"), arguments)
-    with Peak() as used:
-        refusal(path, words)
-    assert used.bytes < 16 * MEGABYTE
-
-
-@pytest.mark.parametrize(
-    "place, change, words",
-    [
-        (DENSE, {"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__"}}}, "has no 'Lambda'"),
-        (DENSE, {"module": "builtins", "class_name": "exec"}, "'exec', which npcnn does not know"),
-        (DENSE, {"module": "kerasy.layers"}, "which npcnn does not know"),
-        (DENSE, {"class_name": "antigravity"}, "npcnn has no 'antigravity'"),
-        (DENSE, {"class_name": "Layer"}, "npcnn has no 'Layer', only Conv2D, Dense"),
-        (DENSE, {"registered_name": "evil>Dense"}, "which npcnn does not know"),
-        (DENSE, {"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
-        (DENSE, {"config": None}, "must have a module, a class_name and a config"),
-        (DENSE, {"config": {}}, "missing 1 required positional argument: 'units'"),
+        (
+            DENSE_LAYER,
+            {"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__"}}},
+            "no 'Lambda'",
+        ),
+        (DENSE_LAYER, {"module": "builtins", "class_name": "exec"}, "'exec', which npcnn does not know"),
+        (DENSE_LAYER, {"module": "kerasy.layers"}, "which npcnn does not know"),
+        (DENSE_LAYER, {"class_name": "antigravity"}, "npcnn has no 'antigravity'"),
+        (DENSE_LAYER, {"class_name": "Layer"}, "npcnn has no 'Layer', only Conv2D, Dense"),
+        (DENSE_LAYER, {"registered_name": "evil>Dense"}, "which npcnn does not know"),
+        (DENSE_LAYER, {"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
+        (DENSE_LAYER, {"config": None}, "must have a module, a class_name and a config"),
+        (DENSE_LAYER, {"config": {}}, "missing 1 required positional argument: 'units'"),
         (MODEL, {"layers": []}, "must have layers, a list, and a name"),
         (MODEL, {"layers": {"0": 1}}, "must have layers, a list, and a name"),
         (MODEL, {"name": None}, "must have layers, a list, and a name, got .*, None"),
         (MODEL, {"dtype": "complex64"}, "dtype must be"),
+        (MODEL, with_a_thousand_layers, r"Dense 'd\d+': with kernel of shape \(3, 3\) model.weights.h5 needs more"),
         (MODEL, lambda model: {"layers": model["layers"][:1]}, "layers is empty"),
         (MODEL, lambda model: {"layers": model["layers"] + model["layers"][:1]}, "only be the first layer"),
         ((), lambda file: {"config": {**file["config"], "layers": [copy.copy(file)]}}, "npcnn has no 'Sequential'"),
@@ -314,9 +279,9 @@ def test_a_layer_that_lies_is_named(path, good, layer, arguments, words):
         ((*LOSS, "config"), {"from_logits": 3}, "from_logits"),
     ],
 )
-def test_a_class_is_looked_up_in_a_table_and_must_fit_the_place(path, good, place, change, words):
+def test_a_layer_or_class_that_lies_is_named_and_nothing_is_imported(path, good, place, change, words):
     with_config(path, good, place, change)
-    refusal(path, words)
+    refused(path, words)
     assert "antigravity" not in sys.modules
 
 
@@ -339,48 +304,40 @@ def test_what_only_training_needs_and_we_lack_is_left_out_with_a_warning(path, g
 
 
 @pytest.mark.parametrize(
-    "place, change",
-    [((*DENSE, "config"), {"name": "x" * 10**6}), (MODEL, lambda model: {"layers": model["layers"][1:]})],
+    "place, change", [(DENSE, {"name": "x" * 10**6}), (MODEL, lambda model: {"layers": model["layers"][1:]})]
 )
 def test_a_name_may_be_long_and_the_shape_of_the_data_may_stand_beside_the_layers(path, good, place, change):
     with_config(path, good, place, change)
     assert load_model(path).input_shape == (3, 2, 1) and equal_to_good(path, good)
 
 
-def test_a_thousand_layers_that_the_file_cannot_hold_are_refused_at_once(path, good):
-    def repeat(model):
-        *others, dense = model["layers"]
-        return {"layers": others + [{**dense, "config": {**dense["config"], "name": f"d{i}"}} for i in range(1000)]}
-
-    with_config(path, good, MODEL, repeat)
-    with Peak() as used:
-        refusal(path, r"Dense 'd\d+': with kernel of shape \(3, 3\) model.weights.h5 needs more")
-    assert used.bytes < 16 * MEGABYTE
-
-
-# ------------------------------------------------------------------ history.json and npcnn.json
-
 SETTINGS_OF_GOOD = {"kernels": "im2col", "threads": None, "rng_state": f"{1:032x} {1:032x} 0 {0:08x}"}
 
 
-@pytest.mark.parametrize(
-    "history",
-    [
-        {"epoch": [0]},
-        {"epoch": 1, "history": {}},
-        {"epoch": ["0"], "history": {}},
-        {"epoch": [0], "history": []},
-        {"epoch": [0], "history": {"loss": 0.5}},
-        {"epoch": [0], "history": {"loss": [True]}},
-        {"epoch": [0], "history": {"loss": ["0.5"]}},
-        {"epoch": [0], "history": {"loss": [[0.5]]}},
-        {"epoch": [0], "history": {"loss": [10**400]}},
-        {"epoch": [0], "history": {"loss": [0.5, 0.4]}},
-    ],
-)
+HISTORIES = [
+    {"epoch": [0]},
+    {"epoch": 1, "history": {}},
+    {"epoch": ["0"], "history": {}},
+    {"epoch": [0], "history": []},
+    *({"epoch": [0], "history": {"loss": loss}} for loss in (0.5, [True], ["0.5"], [[0.5]], [10**400], [0.5, 0.4])),
+]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
 def test_a_history_of_another_form_is_refused(path, good, history):
     write(path, good | {HISTORY: json.dumps(history)})
-    refusal(path, HISTORY)
+    refused(path, HISTORY)
+
+
+RNG_STATES = [
+    *(7, "", [], {}, ["0"], False),
+    f"{1:032x} {2:032x} 0 {0:08x}",  # an even increment
+    f"{1:032x} {1:032x} 2 {0:08x}",
+    f"{1:032x} {1:032x} 0 {0:09x}",
+    f"{1:033x} {1:032x} 0 {0:08x}",
+    f"{1:032x} {1:032x} 0 {0:08x}\n",
+    f"{10:032X} {1:032x} 0 {0:08x}",
+]
 
 
 @pytest.mark.parametrize(
@@ -389,31 +346,20 @@ def test_a_history_of_another_form_is_refused(path, good, history):
         ({"seed": 5}, "must hold kernels, threads and rng_state"),
         ({"kernels": "cuda"}, "kernels must be one of 'loops', .*, got 'cuda'"),
         ({"kernels": ["loops"]}, "kernels must be"),
-        ({"threads": 0}, "threads must be an integer of at least 1, got 0"),
-        ({"threads": True}, "threads must be"),
-        ({"threads": "2"}, "threads must be"),
-        *(({"rng_state": state}, "rng_state must be") for state in (7, "", [], {}, ["0"], False)),
-        ({"rng_state": f"{1:032x} {2:032x} 0 {0:08x}"}, "rng_state must be"),  # an even increment
-        ({"rng_state": f"{1:032x} {1:032x} 2 {0:08x}"}, "rng_state must be"),
-        ({"rng_state": f"{1:032x} {1:032x} 0 {0:09x}"}, "rng_state must be"),
-        ({"rng_state": f"{1:033x} {1:032x} 0 {0:08x}"}, "rng_state must be"),
-        ({"rng_state": f"{1:032x} {1:032x} 0 {0:08x}\n"}, "rng_state must be"),
-        ({"rng_state": f"{10:032X} {1:032x} 0 {0:08x}"}, "rng_state must be"),
+        *(({"threads": threads}, "threads must be an integer of at least 1") for threads in (0, True, "2")),
+        *(({"rng_state": state}, "rng_state must be") for state in RNG_STATES),
     ],
 )
 def test_settings_out_of_range_are_refused_even_where_arguments_replace_them(path, good, change, words):
     write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD)})
     assert load_model(path).rng.bit_generator.state["state"] == {"state": 1, "inc": 1}
     write(path, good | {SETTINGS: json.dumps(SETTINGS_OF_GOOD | change)})
-    refusal(path, f"npcnn.json.* {words}")
-    refusal(path, f"npcnn.json.* {words}", kernels="jit", threads=1, seed=0)
-
-
-# ------------------------------------------------------------------ model.weights.h5
+    refused(path, f"npcnn.json.* {words}")
+    refused(path, f"npcnn.json.* {words}", kernels="jit", threads=1, seed=0)
 
 
 def with_weights(path, good, new, place=KERNEL):
-    """Write a file with something else at `place` in its weights: what `create_dataset` makes of a dictionary, say."""
+    """Write a file with something else at `place` in its weights: arrays, or arguments of `create_dataset`, say."""
     buffer = io.BytesIO(good[WEIGHTS])
     with h5py.File(buffer, "r+") as file:
         del file[place]
@@ -421,6 +367,9 @@ def with_weights(path, good, new, place=KERNEL):
             new(file)
         elif isinstance(new, dict):
             file.create_dataset(place, **new)
+        elif isinstance(new, list):
+            for i, value in enumerate(new):
+                file[f"{place}/{i}"] = value
         else:
             file[place] = new
     write(path, good | {WEIGHTS: buffer.getvalue()})
@@ -472,14 +421,7 @@ def test_an_array_of_weights_is_itself_in_the_file_and_what_config_says(path, go
     with h5py.File("secret.h5", "w") as file:
         file["secret"] = SECRET.reshape(6, 3)
     with_weights(path, good, new)
-    with Peak() as used:
-        refusal(path, f"{KERNEL} .*{words}")
-    assert used.bytes < MEGABYTE
-
-
-def test_a_group_with_fewer_arrays_is_refused(path, good):
-    with_weights(path, good, lambda file: None)
-    refusal(path, "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1")
+    refused(path, f"{KERNEL} .*{words}", most=MEGABYTE)
 
 
 @pytest.mark.parametrize("place", ["layers", "layers/dense", "layers/dense/vars", "optimizer", "optimizer/vars"])
@@ -488,48 +430,41 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
     monkeypatch.chdir(path.parent)
     path.with_name("there.h5").write_bytes(good[WEIGHTS])
     with_weights(path, good, h5py.ExternalLink(outside, place), place)
-    refusal(path, "is a ExternalLink")
-
-
-def put(*values):
-    def change(file):
-        for i, value in enumerate(values):
-            file[f"optimizer/vars/{i}"] = value
-
-    return change
+    refused(path, "is a ExternalLink")
 
 
 @pytest.mark.parametrize(
     "new, words",
     [
-        (put(np.int64(1)), "must hold 10 arrays for adam, holds 1"),
-        (put(np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8), r"optimizer/vars/2 must be float32 of shape"),
-        (put(np.int64(-1), np.float32(0.1)), "-1 steps"),
-        (put(np.int64(2**63 - 1), np.float32(0.1)), "9223372036854775807 steps"),
-        (put(np.int64(1), np.float32(0)), "learning rate 0"),
-        (put(np.int64(1), np.float32(np.nan)), "optimizer/vars/1 holds NaN"),
-        (put(np.float32(1), np.float32(1)), "optimizer/vars/0 must be int64"),
-        (put(np.int64(1), np.ones(1, "f4")), r"optimizer/vars/1 must be float32 of shape \(\)"),
+        ([np.int64(1)], "must hold 10 arrays for adam, holds 1"),
+        ([np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8], r"optimizer/vars/2 must be float32 of shape"),
+        ([np.int64(-1), np.float32(0.1)], "-1 steps"),
+        ([np.int64(2**63 - 1), np.float32(0.1)], "9223372036854775807 steps"),
+        ([np.int64(1), np.float32(0)], "learning rate 0"),
+        ([np.int64(1), np.float32(np.nan)], "optimizer/vars/1 holds NaN"),
+        ([np.float32(1), np.float32(1)], "optimizer/vars/0 must be int64"),
+        ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float32 of shape \(\)"),
         (3, "optimizer/vars must be a group of arrays, is a Dataset"),
+        (lambda file: file.__delitem__(KERNEL), "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1"),
     ],
 )
-def test_the_state_of_another_optimizer_is_refused(path, good, new, words):
+def test_other_arrays_than_those_of_the_optimizer_or_the_layer_are_refused(path, good, new, words):
     with_weights(path, good, new, "optimizer/vars")
-    refusal(path, words)
+    refused(path, words)
 
 
 @pytest.mark.parametrize("steps", [np.int32(7), np.int64(7)])
 def test_a_count_of_steps_may_be_of_either_size_and_other_state_may_be_missing(path, good, steps):
-    with_weights(path, good, put(steps, np.float32(0.5)), "optimizer/vars")
+    with_weights(path, good, [steps, np.float32(0.5)], "optimizer/vars")
     optimizer = load_model(path).optimizer
     assert (optimizer.iterations, optimizer.learning_rate, optimizer.slots) == (7, 0.5, {})
 
 
 def test_what_is_no_hdf5_file_is_refused(path, good):
     write(path, good | {WEIGHTS: HDF5 + bytes(5000)})
-    refusal(path, "damaged: OSError")
+    refused(path, "damaged: OSError")
     write(path, good | {WEIGHTS: b""})
-    refusal(path, "model.weights.h5 needs more than its 0 bytes")
+    refused(path, "model.weights.h5 needs more than its 0 bytes")
 
 
 FUZZ = """

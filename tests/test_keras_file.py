@@ -13,7 +13,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from npcnn import Sequential, layers, load_model, losses, metrics, optimizers
-from npcnn.initializers import zeros
 
 SPARSE = "sparse_categorical_crossentropy"
 posix = pytest.mark.skipif(os.name != "posix", reason="symbolic links, modes and SIGKILL are POSIX's")
@@ -67,17 +66,12 @@ def dense_model(*compile_arguments, **options):
 
 @pytest.fixture
 def trained(make_model, make_images):
-    """A function (optimizer, **options of Sequential) -> a model after three epochs."""
-
     def make(optimizer="adam", **options):
         model, (x, y) = make_model(optimizer, **options), make_images(48)
         model.fit(x, y, epochs=3, batch_size=16, validation_data=(x[:8], y[:8]), verbose=0)
         return model
 
     return make
-
-
-# ------------------------------------------------------------------ what was saved comes back
 
 
 def test_every_layer_comes_back_with_every_argument(path, stack):
@@ -100,12 +94,9 @@ def test_training_goes_on_from_a_file_as_if_it_had_never_stopped(path, trained, 
 @pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy])
 @pytest.mark.parametrize("from_logits", [False, True])
 @pytest.mark.parametrize("metrics", [[], ["accuracy"]])
-def test_losses_and_metrics_come_back(path, loss, from_logits, metrics):
-    saved_and_loaded(dense_model("adam", loss(from_logits=from_logits), metrics), path)
-
-
-def test_a_model_that_was_compiled_but_not_trained_comes_back_at_step_0(path, make_model):
-    assert saved_and_loaded(make_model(optimizers.SGD(0.1, momentum=0.9)), path).optimizer.iterations == 0
+def test_losses_and_metrics_come_back_and_the_optimizer_at_step_0(path, loss, from_logits, metrics):
+    model = dense_model(optimizers.SGD(0.1, momentum=0.9), loss(from_logits=from_logits), metrics)
+    assert saved_and_loaded(model, path).optimizer.iterations == 0
 
 
 def test_a_model_that_was_not_compiled_comes_back_so(path):
@@ -146,19 +137,14 @@ def test_a_history_comes_back_even_where_the_loss_was_no_number(path, trained):
     assert str(history.history["loss"]) == "[nan, inf, -0.0]"
 
 
-def test_equal_models_make_equal_files(path, trained):
+def test_equal_models_make_equal_files_with_the_members_of_keras_and_two_of_ours(path, trained):
     trained().save(path)
     content = path.read_bytes()
     for same in (trained(), load_model(path)):
         same.save(path)
         assert path.read_bytes() == content
-    with zipfile.ZipFile(path) as archive:  # saved an hour later, too
-        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-
-
-def test_the_members_of_the_zip_file_are_kerass_and_two_of_ours(path, trained):
-    trained().save(path)
     with zipfile.ZipFile(path) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}  # an hour later the same, too
         assert archive.testzip() is None
         members = {info.filename: info for info in archive.infolist()}
         assert set(members) == {"metadata.json", "config.json", "model.weights.h5", "history.json", "npcnn.json"}
@@ -167,23 +153,12 @@ def test_the_members_of_the_zip_file_are_kerass_and_two_of_ours(path, trained):
     assert set(history["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
-# ------------------------------------------------------------------ kernels, threads, random numbers
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernels": "im2col", "threads": 1, "seed": 5},
-        {"kernels": "fused", "threads": 100, "seed": 10**50},
-        {"kernels": "loops", "threads": None, "seed": None},
-    ],
-)
-def test_kernels_threads_and_random_numbers_come_back(path, make_model, options):
-    model = make_model(**options)
+@pytest.mark.parametrize("kernels, threads, seed", [("im2col", 1, 5), ("fused", 100, 10**50), ("loops", None, None)])
+def test_kernels_threads_and_random_numbers_come_back(path, make_model, kernels, threads, seed):
+    model = make_model(kernels=kernels, threads=threads, seed=seed)
     model.rng.integers(9, dtype="uint32")  # of the 64 bits that were drawn, 32 are now kept for the next time
     loaded = saved_and_loaded(model, path)
-    assert (loaded.kernels, loaded.threads) == (options["kernels"], options["threads"])
-    assert loaded.seeded == (options["seed"] is not None)
+    assert (loaded.kernels, loaded.threads, loaded.seeded) == (kernels, threads, seed is not None)
 
 
 @pytest.mark.parametrize("given", [{"kernels": "jit"}, {"threads": 2}, {"kernels": "loops", "threads": 3, "seed": 7}])
@@ -209,34 +184,18 @@ def test_two_loads_shuffle_alike_only_from_a_seed(path, make_model, saved, given
     assert (orders[1] == orders[2]) is (orders[0] == orders[1]) is alike
 
 
-# ------------------------------------------------------------------ what a file cannot hold
-
-
 def of_my_own(cls):
     """A subclass of a class of npcnn's."""
     return type(f"My{cls.__name__}", (cls,), {})
 
 
-def my_initializer(shape, rng):
-    return zeros(shape)
-
-
-def with_weight(value):
-    model = dense_model("adam", SPARSE)
-    model.layers[1].params["bias"][0] = value
-    return model
-
-
-def with_slot(*values):
-    model = dense_model("adam", SPARSE)
-    model.optimizer.slots = {"velocity": {"last/bias": np.array(values, "float32")}}
-    return model
-
-
-def with_history_of(count):
+def changed(bias=0, velocity=(0, 0, 0), losses=1):
+    """A trained model, but with other numbers."""
     model = dense_model("adam", SPARSE)
     model.fit(np.zeros((1, 9, 8, 2)), np.zeros(1), verbose=0)
-    model.history.history["loss"] = [0.123456789] * count
+    model.layers[1].params["bias"][0] = bias
+    model.optimizer.slots["velocity"]["last/bias"] = np.array(velocity, "float32")
+    model.history.history["loss"] = [0.123456789] * losses
     return model
 
 
@@ -244,7 +203,7 @@ def with_history_of(count):
     "make, words",
     [
         (lambda: small_model(of_my_own(layers.ReLU)(name="mine")), "MyReLU 'mine'"),
-        (lambda: dense_model(kernel_initializer=my_initializer), "Dense 'last'.*my_initializer"),
+        (lambda: dense_model(kernel_initializer=lambda shape, rng: np.zeros(shape)), "Dense 'last'.*<lambda>"),
         (lambda: dense_model(activation=of_my_own(layers.ReLU)()), "Dense 'last'.*MyReLU"),
         (lambda: small_model(layers.Conv2D(1, 2, strides=2, dilation_rate=2)), "Conv2D.*strides.*dilation_rate"),
         (lambda: dense_model(of_my_own(optimizers.Adam)(), SPARSE), "MyAdam"),
@@ -253,10 +212,10 @@ def with_history_of(count):
         (lambda: dense_model("adam", SPARSE, [metrics.Accuracy("mine")]), "metric 'mine'"),
         (lambda: small_model(layers.Flatten(), name="a/b"), "name.*'a/b'"),
         (lambda: small_model(layers.Flatten(), name=7), "name.*7"),
-        (lambda: with_weight(np.nan), "'last' holds NaN or infinity"),
-        (lambda: with_slot(1, np.inf, 1), "'adam' holds NaN or infinity"),
-        (lambda: with_slot(1, 1), "velocity of another model's last/bias"),
-        (lambda: with_history_of(800_000), "history take .* the limit of 8,388,608"),
+        (lambda: changed(bias=np.nan), "'last' holds NaN or infinity"),
+        (lambda: changed(velocity=(1, np.inf, 1)), "'adam' holds NaN or infinity"),
+        (lambda: changed(velocity=(1, 1)), "velocity of another model's last/bias"),
+        (lambda: changed(losses=800_000), "history take .* the limit of 8,388,608"),
     ],
 )
 def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make, words):
@@ -265,9 +224,6 @@ def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make,
         make().save(path)
     assert path.read_bytes() == b"what was there before"
     assert os.listdir(path.parent) == [path.name]
-
-
-# ------------------------------------------------------------------ names of files
 
 
 @pytest.mark.parametrize("name", ["model", "model.h5", "model.keras.bak", "model.KERAS"])
@@ -308,12 +264,8 @@ def test_behind_a_symbolic_link_the_file_is_replaced_and_the_link_stays(path, ma
 @posix
 def test_a_file_is_as_readable_for_others_as_any_new_file(path, make_model):
     make_model().save(path)
-    plain = path.with_name("plain")
-    plain.touch()
-    assert path.stat().st_mode == plain.stat().st_mode
-
-
-# ------------------------------------------------------------------ whole or not at all
+    path.with_name("plain").touch()
+    assert path.stat().st_mode == path.with_name("plain").stat().st_mode
 
 
 def test_a_file_is_safe_on_disk_before_it_takes_its_name_and_its_folder_afterwards(path, make_model, monkeypatch):

@@ -16,14 +16,12 @@ from npcnn import Sequential, kernels, layers, load_model, losses, optimizers
 from npcnn.errors import FileFormatError
 
 SPARSE = "sparse_categorical_crossentropy"
-
-
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
 
 
-@pytest.fixture(scope="module")
-def imported_keras():
-    """The real one, on TensorFlow, without its chatter."""
+@pytest.fixture
+def keras():
+    """The real one, on TensorFlow, seeded and without its chatter."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     for name in ("tensorflow", "keras"):
@@ -32,13 +30,8 @@ def imported_keras():
 
     if keras.backend.backend() != "tensorflow":
         pytest.skip(f"compares with Keras on TensorFlow; KERAS_BACKEND is {keras.backend.backend()}")
+    keras.utils.set_random_seed(0)
     return keras
-
-
-@pytest.fixture
-def keras(imported_keras):
-    imported_keras.utils.set_random_seed(0)
-    return imported_keras
 
 
 def small_stack(kind, **first):
@@ -114,9 +107,6 @@ def assert_same_further_training(ours, theirs, x, y):
     assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
 
 
-# ------------------------------------------------------------------ ours in Keras
-
-
 def test_keras_goes_on_training_our_model_as_we_do(keras, path, optimizer):
     name, arguments = optimizer
     ours = Sequential(small_stack(layers), name="digits")
@@ -143,9 +133,6 @@ def test_a_float64_model_goes_on_in_keras_with_its_state(keras, path):
     in_keras(keras, trained(Sequential(small_stack(layers), dtype="float64"), "adam"), path)
 
 
-# ------------------------------------------------------------------ Keras' with us
-
-
 def test_we_go_on_training_keras_model_as_keras_does(keras, path, optimizer):
     name, arguments = optimizer
     theirs = keras.Sequential(small_stack(keras.layers, name="first"), name="digits")
@@ -155,12 +142,9 @@ def test_we_go_on_training_keras_model_as_keras_does(keras, path, optimizer):
     in_keras(keras, ours, path)
 
 
-def test_we_read_a_keras_model_that_was_not_compiled(keras, path):
-    assert with_us(keras.Sequential(small_stack(keras.layers)), path).optimizer is None
-
-
-def test_we_read_a_keras_model_that_was_compiled_but_not_trained(keras, path):
+def test_we_read_a_keras_model_that_was_not_compiled_or_not_trained(keras, path):
     theirs = keras.Sequential(small_stack(keras.layers))
+    assert with_us(theirs, path).optimizer is None
     theirs.compile("adam", SPARSE)
     ours = with_us(theirs, path)
     assert ours.optimizer.iterations == 0
@@ -202,19 +186,11 @@ def test_we_read_a_float64_model_of_keras(keras, path):
     assert with_us(theirs, path).dtype == "float64"
 
 
-def test_each_time_a_keras_model_is_loaded_it_shuffles_anew(keras, path):
-    keras.Sequential(small_stack(keras.layers)).save(path)
-    one, other = (load_model(path).rng.permutation(100).tolist() for _ in range(2))
-    assert one != other
-
-
 @pytest.mark.parametrize(
     "make, words",
     [
         (lambda kind: kind.Dropout(0.5, name="drop"), "layer 1, Dropout 'drop': npcnn has no 'Dropout', only Conv2D"),
-        (lambda kind: kind.BatchNormalization(), "BatchNormalization"),
         (lambda kind: kind.Lambda(lambda x: x, name="code"), "Lambda 'code'"),
-        (lambda kind: kind.Activation("relu"), "Activation"),
         (lambda kind: kind.Conv2D(2, 2, groups=2), "groups must be 1, got 2"),
         (lambda kind: kind.MaxPool2D(2, data_format="channels_first"), "data_format must be 'channels_last'"),
         (lambda kind: kind.Conv2D(2, 2, kernel_regularizer="l2"), "kernel_regularizer must be None"),
@@ -239,7 +215,6 @@ def test_what_changes_predictions_and_we_lack_is_refused_and_named(keras, path, 
     "make, words",
     [
         (lambda keras: {"optimizer": "rmsprop"}, "RMSprop"),
-        (lambda keras: {"optimizer": keras.optimizers.Adam(amsgrad=True)}, "amsgrad must be False"),
         (lambda keras: {"optimizer": keras.optimizers.SGD(weight_decay=0.1)}, "weight_decay must be None"),
         (
             lambda keras: {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 9, 0.9))},
