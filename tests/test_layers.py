@@ -128,37 +128,33 @@ def test_the_largest_of_each_window_goes_on_and_gets_the_gradient(rung):
     assert_array_equal(dx, [[0, 1, 0, 0], [0, 0, 2, 0], [3, 0, 0, 0], [0, 0, 4, 0]])
 
 
-def test_a_tie_goes_to_the_first_pixel_in_row_major_order(rung):
-    y, dx = pool(one_image([[0, 0, 1, 5], [0, 0, 5, 5]]), rung, 2)
-    assert_array_equal(y, [[0, 5]])
-    assert_array_equal(dx, [[1, 0, 0, 2], [0, 0, 0, 0]])
+POOLS = [
+    (
+        "a tie goes to the first, row by row",
+        [[0, 0, 1, 5], [0, 0, 5, 5]],
+        (2,),
+        [[0, 5]],
+        [[1, 0, 0, 2], [0] * 4],
+    ),
+    ("a tie is settled in each of overlapping windows", [[7, 7, 7]], ((1, 2), 1), [[7, 7]], [[1, 2, 0]]),
+    ("what does not fill a window is dropped", [[1, 2, 9]], ((1, 2),), [[2]], [[0, 1, 0]]),
+    ("same padding never wins", [[-1, -2, -3]], ((1, 2), None, "same"), [[-1, -3]], [[1, 0, 2]]),
+    ("nor does it above", [[-1], [-2], [-3]], ((3, 1), 1, "same"), [[-1], [-1], [-2]], [[1 + 2], [3], [0]]),
+    ("a NaN wins, and is seen", [[1, np.nan, 3, 4], [np.nan, 9, 1, 2]], (2,), [[np.nan, 4]], [[0, 1, 0, 2], [0] * 4]),
+]
+
+
+@pytest.mark.parametrize(("x", "arguments", "y", "dx"), [case[1:] for case in POOLS], ids=[case[0] for case in POOLS])
+def test_which_pixel_of_a_window_goes_on_and_gets_the_gradient(x, arguments, y, dx, rung):
+    found_y, found_dx = pool(one_image(x), rung, *arguments)
+    assert_array_equal(found_y, y)
+    assert_array_equal(found_dx, dx)
 
 
 def test_a_pixel_that_wins_in_overlapping_windows_collects_from_each(rung):
     y, dx = pool(one_image([[1, 2, 3], [4, 9, 5], [6, 7, 8]]), rung, 2, strides=1)
     assert_array_equal(y, [[9, 9], [9, 9]])
     assert_array_equal(dx, [[0, 0, 0], [0, 1 + 2 + 3 + 4, 0], [0, 0, 0]])
-
-
-def test_a_tie_between_overlapping_windows_is_settled_in_each_of_them(rung):
-    y, dx = pool(one_image([[7, 7, 7]]), rung, (1, 2), strides=1)
-    assert_array_equal(y, [[7, 7]])
-    assert_array_equal(dx, [[1, 2, 0]])
-
-
-def test_what_does_not_fill_a_window_is_dropped_and_gets_no_gradient(rung):
-    y, dx = pool(one_image([[1, 2, 9]]), rung, (1, 2))
-    assert_array_equal(y, [[2]])
-    assert_array_equal(dx, [[0, 1, 0]])
-
-
-def test_same_pooling_pads_with_something_that_never_wins(rung):
-    y, dx = pool(one_image([[-1, -2, -3]]), rung, (1, 2), padding="same")
-    assert_array_equal(y, [[-1, -3]])
-    assert_array_equal(dx, [[1, 0, 2]])
-    y, dx = pool(one_image([[-1], [-2], [-3]]), rung, (3, 1), strides=1, padding="same")
-    assert_array_equal(y, [[-1], [-1], [-2]])
-    assert_array_equal(dx, [[1 + 2], [3], [0]])
 
 
 def test_the_window_is_rows_by_columns_and_so_are_the_strides(rung):
@@ -175,12 +171,6 @@ def test_each_channel_and_each_image_is_pooled_on_its_own(rung):
     dx, grads = layer.backward(np.array([[[[1, 2]]], [[[3, 4]]]], "float32"), cache)
     assert_array_equal(dx[:, 0], [[[0, 2], [1, 0]], [[3, 0], [0, 4]]])
     assert grads == {}
-
-
-def test_a_nan_wins_its_window_so_that_it_is_seen(rung):
-    y, dx = pool(one_image([[1, np.nan, 3, 4], [np.nan, 9, 1, 2]]), rung, 2)
-    assert_array_equal(y, [[np.nan, 4]])
-    assert_array_equal(dx, [[0, 1, 0, 2], [0, 0, 0, 0]])
 
 
 # ------------------------------------------------------------------ Dense
@@ -332,13 +322,12 @@ def test_a_model_takes_the_last_rung_and_a_layer_on_its_own_the_one_that_needs_n
     model = Sequential([layers.Input((4,)), layers.Dense(2)])
     assert model.layers[0].rung == kernels.DEFAULT == kernels.RUNGS[-1]
     assert kernels.find("dense", layers.Dense(2).rung) == kernels.find("dense", "im2col")
+    assert kernels.rung_of("max_pool2d", None) == "im2col"
 
 
 def test_where_an_operation_has_no_kernel_of_its_own_on_a_rung_it_says_whose_it_takes():
-    assert kernels.rung_of("conv2d", "loops") == "loops"
-    assert kernels.rung_of("conv2d", "fused") == "jit"
+    assert [kernels.rung_of("conv2d", rung) for rung in RUNGS] == ["loops", "im2col", "jit", "jit"]
     assert [kernels.rung_of("dense", rung) for rung in RUNGS] == ["loops", "product", "product", "product"]
-    assert kernels.rung_of("max_pool2d", None) == "im2col"
 
 
 @pytest.mark.parametrize(
