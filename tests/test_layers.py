@@ -75,21 +75,19 @@ def test_a_convolution_sums_over_channels_and_has_a_filter_for_each_output_chann
     assert_array_equal(y[:, 0, 0], [[2 * 1 + 3 * 100 + 5, 2 * 10 + 3 * 1000 + 6], [4 * 1 + 5, 4 * 10 + 6]])
 
 
-CONVOLUTIONS = [
-    ("a stride of two may leave a column unseen", [[10, 1]], {"strides": (1, 2)}, [[1, 2, 3, 4, 5]], [[12, 34]]),
-    ("strides go down and across", [[1]], {"strides": (2, 3)}, np.arange(24).reshape(4, 6), [[0, 3], [12, 15]]),
-    ("a dilation leaves a gap", [[10, 1]], {"dilation_rate": (1, 2)}, [[1, 2, 3, 4, 5]], [[13, 24, 35]]),
-    ("same padding puts the odd zero behind", [[10, 1]], {"padding": "same"}, [[1, 2, 3]], [[12, 23, 30]]),
-    ("and below", [[10], [1]], {"padding": "same"}, [[1], [2], [3]], [[12], [23], [30]]),
+CONVOLUTIONS = {
+    "a stride of two may leave a column unseen": ([[10, 1]], {"strides": (1, 2)}, [[1, 2, 3, 4, 5]], [[12, 34]]),
+    "strides go down and across": ([[1]], {"strides": (2, 3)}, np.arange(24).reshape(4, 6), [[0, 3], [12, 15]]),
+    "a dilation leaves a gap": ([[10, 1]], {"dilation_rate": (1, 2)}, [[1, 2, 3, 4, 5]], [[13, 24, 35]]),
+    "same padding puts the odd zero behind": ([[10, 1]], {"padding": "same"}, [[1, 2, 3]], [[12, 23, 30]]),
+    "and below": ([[10], [1]], {"padding": "same"}, [[1], [2], [3]], [[12], [23], [30]]),
     # ceil(4 / 2) = 2 windows of 3 reach to (2 - 1) * 2 + 3 = 5: one zero is missing, and it goes behind.
-    ("with a stride", [[100, 10, 1]], {"padding": "same", "strides": (1, 2)}, [[1, 2, 3, 4]], [[123, 340]]),
-    ("an activation comes last", [[1]], {"bias": -2, "activation": "relu"}, [[1, 2, 5]], [[0, 2 - 2, 5 - 2]]),
-]
+    "with a stride": ([[100, 10, 1]], {"padding": "same", "strides": (1, 2)}, [[1, 2, 3, 4]], [[123, 340]]),
+    "an activation comes last": ([[1]], {"bias": -2, "activation": "relu"}, [[1, 2, 5]], [[0, 2 - 2, 5 - 2]]),
+}
 
 
-@pytest.mark.parametrize(
-    ("w", "arguments", "x", "y"), [case[1:] for case in CONVOLUTIONS], ids=[case[0] for case in CONVOLUTIONS]
-)
+@pytest.mark.parametrize(("w", "arguments", "x", "y"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_what_the_arguments_of_a_convolution_do(w, arguments, x, y, rung):
     x = one_image(x)
     assert_array_equal(plane(conv(w, x.shape[1:], rung, **arguments).forward(x)[0]), y)
@@ -128,23 +126,17 @@ def test_the_largest_of_each_window_goes_on_and_gets_the_gradient(rung):
     assert_array_equal(dx, [[0, 1, 0, 0], [0, 0, 2, 0], [3, 0, 0, 0], [0, 0, 4, 0]])
 
 
-POOLS = [
-    (
-        "a tie goes to the first, row by row",
-        [[0, 0, 1, 5], [0, 0, 5, 5]],
-        (2,),
-        [[0, 5]],
-        [[1, 0, 0, 2], [0] * 4],
-    ),
-    ("a tie is settled in each of overlapping windows", [[7, 7, 7]], ((1, 2), 1), [[7, 7]], [[1, 2, 0]]),
-    ("what does not fill a window is dropped", [[1, 2, 9]], ((1, 2),), [[2]], [[0, 1, 0]]),
-    ("same padding never wins", [[-1, -2, -3]], ((1, 2), None, "same"), [[-1, -3]], [[1, 0, 2]]),
-    ("nor does it above", [[-1], [-2], [-3]], ((3, 1), 1, "same"), [[-1], [-1], [-2]], [[1 + 2], [3], [0]]),
-    ("a NaN wins, and is seen", [[1, np.nan, 3, 4], [np.nan, 9, 1, 2]], (2,), [[np.nan, 4]], [[0, 1, 0, 2], [0] * 4]),
-]
+POOLS = {
+    "a tie goes to the first": ([[0, 0, 1, 5], [0, 0, 5, 5]], (2,), [[0, 5]], [[1, 0, 0, 2], [0, 0, 0, 0]]),
+    "a tie is settled in each of overlapping windows": ([[7, 7, 7]], ((1, 2), 1), [[7, 7]], [[1, 2, 0]]),
+    "what does not fill a window is dropped": ([[1, 2, 9]], ((1, 2),), [[2]], [[0, 1, 0]]),
+    "same padding never wins": ([[-1, -2, -3]], ((1, 2), None, "same"), [[-1, -3]], [[1, 0, 2]]),
+    "nor does it above": ([[-1], [-2], [-3]], ((3, 1), 1, "same"), [[-1], [-1], [-2]], [[1 + 2], [3], [0]]),
+    "a NaN wins, and is seen": ([[1, np.nan, 3, 4], [np.nan, 9, 1, 2]], (2,), [[np.nan, 4]], [[0, 1, 0, 2], [0] * 4]),
+}
 
 
-@pytest.mark.parametrize(("x", "arguments", "y", "dx"), [case[1:] for case in POOLS], ids=[case[0] for case in POOLS])
+@pytest.mark.parametrize(("x", "arguments", "y", "dx"), POOLS.values(), ids=POOLS)
 def test_which_pixel_of_a_window_goes_on_and_gets_the_gradient(x, arguments, y, dx, rung):
     found_y, found_dx = pool(one_image(x), rung, *arguments)
     assert_array_equal(found_y, y)
@@ -235,18 +227,16 @@ def test_input_passes_its_data_through_and_takes_no_other_shape_than_it_promises
 
 # ------------------------------------------------------------------ what all of them do alike
 
-LAYERS = [
-    (lambda **options: layers.Conv2D(2, (2, 3), padding="same", activation="relu", **options), (5, 4, 3)),
-    (lambda **options: layers.MaxPool2D(2, strides=1, **options), (5, 4, 3)),
-    (lambda **options: layers.Dense(4, activation="softmax", **options), (6,)),
-    (lambda **options: layers.Flatten(**options), (5, 4, 3)),
-    (lambda **options: layers.ReLU(**options), (6,)),
-    (lambda **options: layers.Softmax(**options), (6,)),
-    (lambda **options: layers.Input((5, 4, 3), **options), (5, 4, 3)),
-]
-every_layer = pytest.mark.parametrize(
-    ("make", "shape"), LAYERS, ids=["conv2d", "max_pool2d", "dense", "flatten", "relu", "softmax", "input"]
-)
+LAYERS = {
+    "conv2d": (lambda **options: layers.Conv2D(2, (2, 3), padding="same", activation="relu", **options), (5, 4, 3)),
+    "max_pool2d": (lambda **options: layers.MaxPool2D(2, strides=1, **options), (5, 4, 3)),
+    "dense": (lambda **options: layers.Dense(4, activation="softmax", **options), (6,)),
+    "flatten": (lambda **options: layers.Flatten(**options), (5, 4, 3)),
+    "relu": (lambda **options: layers.ReLU(**options), (6,)),
+    "softmax": (lambda **options: layers.Softmax(**options), (6,)),
+    "input": (lambda **options: layers.Input((5, 4, 3), **options), (5, 4, 3)),
+}
+every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
 
 
 @every_layer

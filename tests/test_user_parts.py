@@ -5,6 +5,8 @@ import pytest
 
 from npcnn import Sequential, layers, losses, optimizers
 
+SPARSE = "sparse_categorical_crossentropy"
+
 
 class Scale(layers.Layer):
     """y = a x, with one number a: the shortest layer that learns, and all that the contract asks for."""
@@ -55,10 +57,10 @@ class MeanSquaredError:
         return 2 * error / error.size
 
 
-def compiled(layer, width=2, optimizer="sgd"):
-    """A model of this layer alone, on examples of `width` numbers, and a loss."""
-    model = Sequential([layers.Input((width,)), layer])
-    model.compile(optimizer, MeanSquaredError())
+def compiled(*stack, width=2, optimizer="sgd", loss=None, **options):
+    """A model of these layers, on examples of `width` numbers, with a loss of one's own unless another is given."""
+    model = Sequential([layers.Input((width,)), *stack])
+    model.compile(optimizer, loss or MeanSquaredError(), **options)
     return model
 
 
@@ -82,8 +84,7 @@ def test_a_metric_may_change_what_it_is_given_without_changing_what_is_learned()
     x, y = rng.standard_normal((20, 4)), rng.integers(0, 3, 20)
     learned = []
     for metrics in ([], [best_score]):
-        model = Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=metrics)
+        model = compiled(layers.Dense(3, activation="softmax"), width=4, loss=SPARSE, metrics=metrics)
         model.fit(x, y, epochs=3, verbose=0)
         learned.append(model.get_weights()[0])
     np.testing.assert_array_equal(*learned)
@@ -91,8 +92,7 @@ def test_a_metric_may_change_what_it_is_given_without_changing_what_is_learned()
 
 @pytest.mark.parametrize("behind", [[], [layers.Flatten()]])
 def test_a_layer_loss_and_optimizer_of_ones_own_learn(behind):
-    model = Sequential([layers.Input((1,)), *behind, Scale()])
-    model.compile(Downhill(), MeanSquaredError())
+    model = compiled(*behind, Scale(), width=1, optimizer=Downhill())
     x = np.array([[1.0], [2.0], [3.0]])
     model.fit(x, 4 * x, epochs=50, batch_size=3, verbose=0)
     np.testing.assert_allclose(model.predict([[1.0]]), [[4.0]], rtol=1e-3)
@@ -112,8 +112,7 @@ def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
         def forward(self, x, training=False):
             return super().forward(x / 10, training)
 
-    model = Sequential([layers.Input((3,)), layers.Dense(4), Cool()])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model = compiled(layers.Dense(4), Cool(), width=3, loss=SPARSE)
     x, y = np.random.default_rng(0).normal(size=(8, 3)).astype("f4"), np.arange(8) % 4
     loss, _ = losses.SparseCategoricalCrossentropy().forward(y, model.predict(x))
     assert model.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
@@ -134,7 +133,7 @@ def test_a_layer_may_return_one_array_as_two_gradients():
             g = dy.sum(keepdims=True).reshape(1)
             return dy, {"a": g, "b": g}
 
-    model = compiled(Sum(), 1, optimizers.SGD(0.5))
+    model = compiled(Sum(), width=1, optimizer=optimizers.SGD(0.5))
     model.fit(np.zeros((3, 1)), np.full((3, 1), 1.0), batch_size=3, verbose=0)
     np.testing.assert_allclose(model.get_weights(), [[1.0], [1.0]])  # 0.5 * 2 * the error, which is 1
 
@@ -165,8 +164,7 @@ def test_a_layers_own_attributes_may_have_any_name(behind):
     class Named(Scale):
         activation, operation, geometry, conv, joined = "tanh", "add", (1,), None, True
 
-    model = Sequential([layers.Input((2,)), Named(name="n"), *behind])
-    model.compile("sgd", MeanSquaredError())
+    model = compiled(Named(name="n"), *behind)
     model.fit(np.ones((4, 2)), np.ones((4, model.output_shape[0])), verbose=0)
     printed = []
     model.summary(print_fn=printed.append)
@@ -193,7 +191,7 @@ def test_predict_sees_what_a_user_changes_on_a_layer():
 def test_a_parameter_without_axes_learns_in_any_number_of_shards():
     layer = Scale()
     layer.shape = ()
-    model = compiled(layer, 1, optimizers.SGD(0.5))
+    model = compiled(layer, width=1, optimizer=optimizers.SGD(0.5))
     model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)  # four shards
     np.testing.assert_allclose(model.get_weights(), [0], atol=1e-6)  # 1 - 0.5 * 2 * the error, which is 1
 
@@ -243,8 +241,7 @@ def test_labels_are_checked_once_a_call_and_not_once_a_step(monkeypatch):
     check = losses.SparseCategoricalCrossentropy.check_labels
     counting = lambda self, labels, shape: checks.append(shape) or check(self, labels, shape)  # noqa: E731
     monkeypatch.setattr(losses.SparseCategoricalCrossentropy, "check_labels", counting)
-    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model = compiled(layers.Dense(3, activation="softmax"), loss=SPARSE)
     model.fit(np.ones((40, 2)), np.zeros(40, int), batch_size=4, epochs=2, verbose=0)
     assert checks == [(40, 3)]
 
@@ -265,7 +262,7 @@ def test_a_layer_in_two_models_shares_its_weights_and_runs_on_each_models_own_ru
 
 def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
     model, fresh = (Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")]) for _ in range(2))
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", SPARSE)
     with pytest.raises(ValueError, match="labels from 0 to 2"):
         model.fit(np.ones((5, 28)), [9] * 5, verbose=0)
     assert model.input_shape is None and model.layers[1].params == {}
@@ -275,6 +272,5 @@ def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
 
 
 def test_a_softmax_in_front_of_a_loss_from_logits_is_warned_of():
-    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
     with pytest.warns(UserWarning, match="from_logits=True"):
-        model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True))
+        compiled(layers.Dense(3, activation="softmax"), loss=losses.SparseCategoricalCrossentropy(from_logits=True))

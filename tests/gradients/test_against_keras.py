@@ -49,16 +49,12 @@ def assert_agrees_with_keras(layer, keras_layer, x, **tolerance):
         np.testing.assert_allclose(grads[key], keras_g, **tolerance)
 
 
-def keras_dense(case):
-    return keras.layers.Dense(case[1], dtype="float64")
-
-
 @on_every_rung
 @pytest.mark.parametrize(
     ("make", "make_twin", "case"),
     [(conv2d, keras_reference.conv2d, case) for case in golden_cases.CONVOLUTIONS]
     + [(max_pool2d, keras_reference.max_pool2d, case) for case in POOLS]
-    + [(dense, keras_dense, case) for case in DENSE],
+    + [(dense, lambda case: keras.layers.Dense(case[1], dtype="float64"), case) for case in DENSE],
 )
 def test_layers_and_the_ties_of_pools(make, make_twin, case, rung):
     for x in (normal(case[0]), integers(case[0], -1, 2)):
