@@ -54,8 +54,8 @@ def small_integers(rng):
 
 def one_window(values, need_dx=True):
     """What a filter makes of one window of these values before ReLU: y, and for dy = 7, dx (4,) or None, dw and db."""
-    x, w, b = np.array(values, "float32").reshape(1, 2, 2, 1), np.ones((1, 1, 1, 1), "float32"), np.zeros(1, "float32")
-    y, cache = forward(x, w, b, VALID)
+    x = np.array(values, "float32").reshape(1, 2, 2, 1)
+    y, cache = forward(x, np.ones((1, 1, 1, 1), "float32"), np.zeros(1, "float32"), VALID)
     dx, dw, db = backward(np.full_like(y, 7), cache, need_dx)
     return y.item(), dx.ravel() if need_dx else dx, dw.item(), db.item()
 
