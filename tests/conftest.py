@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from npcnn import Sequential, layers
+from npcnn.kernels import RUNGS
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,6 +26,12 @@ def new_memory_is_not_a_number():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=RUNGS)
+def rung(request):
+    """Each rung of the ladder in turn."""
+    return request.param
 
 
 @pytest.fixture

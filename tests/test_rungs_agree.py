@@ -17,7 +17,6 @@ from npcnn import Sequential, layers, optimizers
 from npcnn.kernels import RUNGS
 
 on_neighbouring_rungs = pytest.mark.parametrize("rungs", list(pairwise(RUNGS)), ids="-".join)
-on_every_rung = pytest.mark.parametrize("rung", RUNGS)
 
 # Seeded by their names (derandomize), so that a run can be repeated. A compiled rung takes its time once: no deadline.
 many_cases = settings(max_examples=60, derandomize=True, deadline=None, database=None)
@@ -25,11 +24,12 @@ many_cases = settings(max_examples=60, derandomize=True, deadline=None, database
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
 steps = st.tuples(st.integers(1, 3), st.integers(1, 3))
-paddings = st.sampled_from(["valid", "same"])
 dtypes = st.sampled_from(["float32", "float64"])
 counts = st.integers(1, 3)
 widths = counts | st.sampled_from([17, 32])  # of more than one block, too
 seeds = st.integers(0, 2**32 - 1)
+paddings = st.sampled_from(["valid", "same"])
+on_images = {"N": counts, "size": sizes, "K": windows, "padding": paddings, "dtype": dtypes, "seed": seeds}
 
 
 def integers(rng, shape, dtype, largest=3):
@@ -62,9 +62,7 @@ def build_or_skip(layer, input_shape):
 
 @on_neighbouring_rungs
 @many_cases
-@given(
-    N=counts, size=sizes, C=counts, F=widths, K=windows, S=steps, D=steps, padding=paddings, dtype=dtypes, seed=seeds
-)
+@given(**on_images, C=counts, F=widths, S=steps, D=steps)
 def test_convolution(rungs, N, size, C, F, K, S, D, padding, dtype, seed):
     def make(**options):
         return layers.Conv2D(F, K, S, padding, dilation_rate=D, **options)
@@ -75,17 +73,7 @@ def test_convolution(rungs, N, size, C, F, K, S, D, padding, dtype, seed):
 
 @on_neighbouring_rungs
 @many_cases
-@given(
-    N=counts,
-    size=sizes,
-    C=widths,
-    K=windows,
-    S=st.none() | steps,
-    padding=paddings,
-    dtype=dtypes,
-    seed=seeds,
-    largest=st.sampled_from([0, 1, 100]),
-)
+@given(**on_images, C=widths, S=st.none() | steps, largest=st.sampled_from([0, 1, 100]))
 def test_max_pooling_where_all_tie_or_many_or_few(rungs, N, size, C, K, S, padding, dtype, seed, largest):
     def make(**options):
         return layers.MaxPool2D(K, S, padding, **options)
@@ -151,11 +139,11 @@ STACKS = {
     "no relu": lambda: [layers.Conv2D(3, 3), pool(2)],
     "no pool": lambda: [conv(3, 3), layers.Conv2D(2, 3)],
     "pool before relu": lambda: [layers.Conv2D(3, 3), pool(2), layers.ReLU()],
-    "the seed architecture, narrower": lambda: [
+    "narrow seed architecture": lambda: [
         conv(4, 3),
         pool(2),
         layers.Flatten(),
-        layers.Dense(5, activation="relu"),
+        layers.Dense(5, "relu"),
         layers.Dense(3),
     ],
 }
@@ -167,12 +155,10 @@ STACKS = {
     ("H", "W", "C", "dtype"), [(11, 12, 1, "float32"), (10, 11, 2, "float64"), (9, 8, 6, "float32")]
 )
 def test_a_training_step_of_a_whole_model(rungs, stack, H, W, C, dtype):
-    one, other = (weights_after_one_step(rung, STACKS[stack], (H, W, C), dtype) for rung in rungs)
-    for array, same_array in zip(one, other, strict=True):
-        assert_array_equal(same_array, array, strict=True)
+    for arrays in zip(*(weights_after_one_step(rung, STACKS[stack], (H, W, C), dtype) for rung in rungs), strict=True):
+        assert_array_equal(*arrays, strict=True)
 
 
-@on_every_rung
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_nan_is_seen_in_the_prediction_wherever_it_stands_in_the_window(rung):
     model = Sequential([layers.Input((2, 10, 1)), conv(1, 1), pool(2)], kernels=rung)
@@ -183,7 +169,6 @@ def test_a_nan_is_seen_in_the_prediction_wherever_it_stands_in_the_window(rung):
     assert_array_equal(model.predict(x).ravel(), [np.nan, np.nan, np.nan, np.nan, 0])
 
 
-@on_every_rung
 def test_a_layer_may_take_another_rung_than_its_model(rung):
     mixed = weights_after_one_step(rung, lambda: [conv(3, 3, kernels="loops"), pool(2)], (7, 8, 2), "float32")
     plain = weights_after_one_step("loops", lambda: [conv(3, 3), pool(2)], (7, 8, 2), "float32")

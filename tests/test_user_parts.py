@@ -5,19 +5,45 @@ import pytest
 
 from npcnn import Sequential, layers, losses, optimizers
 
+SPARSE = "sparse_categorical_crossentropy"
+
 
 class Scale(layers.Layer):
     """y = a x, with one number a: the shortest layer that learns, and all that the contract asks for."""
 
+    shape = (1,)
+
     def build(self, input_shape, rng=None):
-        self.params = {"a": np.ones(1, self.dtype or "float32")}
+        self.params = {"a": np.ones(self.shape, self.dtype)}
         self.output_shape = input_shape
 
     def forward(self, x, training=False):
         return self.params["a"] * x, x
 
     def backward(self, dy, cache):
-        return self.params["a"] * dy, {"a": np.array([(dy * cache).sum()])}
+        return self.params["a"] * dy, {"a": np.reshape((dy * cache).sum(), self.shape)}
+
+
+class Watched(Scale):
+    """A Scale that notes the arguments of its calls, and the gradient it returns with a copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes, self.training, self.types, self.grads = [], [], [], []
+
+    def build(self, input_shape, rng=None):
+        self.shapes.append(input_shape)
+        super().build(input_shape)
+
+    def forward(self, x, training=False):
+        self.training.append(training)
+        return super().forward(x, training)
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        self.types.append(dy.dtype)
+        self.grads.append((grads["a"], grads["a"].copy()))
+        return dx, grads
 
 
 class MeanSquaredError:
@@ -31,10 +57,10 @@ class MeanSquaredError:
         return 2 * error / error.size
 
 
-def compiled(layer, width=2, optimizer="sgd"):
-    """A model of this layer alone, on examples of `width` numbers, and a loss."""
-    model = Sequential([layers.Input((width,)), layer])
-    model.compile(optimizer, MeanSquaredError())
+def compiled(*stack, width=2, optimizer="sgd", loss=None, **options):
+    """A model of these layers, on examples of `width` numbers, with a loss of one's own unless another is given."""
+    model = Sequential([layers.Input((width,)), *stack])
+    model.compile(optimizer, loss or MeanSquaredError(), **options)
     return model
 
 
@@ -58,8 +84,7 @@ def test_a_metric_may_change_what_it_is_given_without_changing_what_is_learned()
     x, y = rng.standard_normal((20, 4)), rng.integers(0, 3, 20)
     learned = []
     for metrics in ([], [best_score]):
-        model = Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=metrics)
+        model = compiled(layers.Dense(3, activation="softmax"), width=4, loss=SPARSE, metrics=metrics)
         model.fit(x, y, epochs=3, verbose=0)
         learned.append(model.get_weights()[0])
     np.testing.assert_array_equal(*learned)
@@ -67,8 +92,7 @@ def test_a_metric_may_change_what_it_is_given_without_changing_what_is_learned()
 
 @pytest.mark.parametrize("behind", [[], [layers.Flatten()]])
 def test_a_layer_loss_and_optimizer_of_ones_own_learn(behind):
-    model = Sequential([layers.Input((1,)), *behind, Scale()])
-    model.compile(Downhill(), MeanSquaredError())
+    model = compiled(*behind, Scale(), width=1, optimizer=Downhill())
     x = np.array([[1.0], [2.0], [3.0]])
     model.fit(x, 4 * x, epochs=50, batch_size=3, verbose=0)
     np.testing.assert_allclose(model.predict([[1.0]]), [[4.0]], rtol=1e-3)
@@ -78,15 +102,9 @@ def test_a_layer_loss_and_optimizer_of_ones_own_learn(behind):
 
 
 def test_the_gradient_of_a_loss_in_float64_goes_back_in_the_models_float_type():
-    seen = []
-
-    class Watch(Scale):
-        def backward(self, dy, cache):
-            seen.append(dy.dtype)
-            return super().backward(dy, cache)
-
-    compiled(Watch()).fit(np.ones((4, 2)), np.ones((4, 2), int), verbose=0)
-    assert set(seen) == {np.dtype("float32")}  # one a shard
+    layer = Watched()
+    compiled(layer).fit(np.ones((4, 2)), np.ones((4, 2), int), verbose=0)
+    assert set(layer.types) == {np.dtype("float32")}  # one a shard
 
 
 def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
@@ -94,8 +112,7 @@ def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
         def forward(self, x, training=False):
             return super().forward(x / 10, training)
 
-    model = Sequential([layers.Input((3,)), layers.Dense(4), Cool()])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model = compiled(layers.Dense(4), Cool(), width=3, loss=SPARSE)
     x, y = np.random.default_rng(0).normal(size=(8, 3)).astype("f4"), np.arange(8) % 4
     loss, _ = losses.SparseCategoricalCrossentropy().forward(y, model.predict(x))
     assert model.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
@@ -116,43 +133,30 @@ def test_a_layer_may_return_one_array_as_two_gradients():
             g = dy.sum(keepdims=True).reshape(1)
             return dy, {"a": g, "b": g}
 
-    model = compiled(Sum(), 1, optimizers.SGD(0.5))
+    model = compiled(Sum(), width=1, optimizer=optimizers.SGD(0.5))
     model.fit(np.zeros((3, 1)), np.full((3, 1), 1.0), batch_size=3, verbose=0)
     np.testing.assert_allclose(model.get_weights(), [[1.0], [1.0]])  # 0.5 * 2 * the error, which is 1
 
 
 def test_gradients_that_a_layer_keeps_are_not_added_to():
-    kept = []
-
-    class Keeper(Scale):
-        def backward(self, dy, cache):
-            dx, grads = super().backward(dy, cache)
-            kept.append((grads["a"], grads["a"].copy()))
-            return dx, grads
-
-    compiled(Keeper()).fit(np.ones((300, 2)), np.zeros((300, 2)), batch_size=300, verbose=0)
-    assert len(kept) == 5  # shards
-    for array, copy in kept:
+    layer = Watched()
+    compiled(layer).fit(np.ones((300, 2)), np.zeros((300, 2)), batch_size=300, verbose=0)
+    assert len(layer.grads) == 5  # shards
+    for array, copy in layer.grads:
         np.testing.assert_array_equal(array, copy)
 
 
 def test_only_fit_runs_layers_in_training():
-    seen = set()
-
-    class Watch(Scale):
-        def forward(self, x, training=False):
-            seen.add(training)
-            return super().forward(x, training)
-
-    model, x, y = compiled(Watch()), np.ones((4, 2)), np.ones((4, 2))
+    layer, x, y = Watched(), np.ones((4, 2)), np.ones((4, 2))
+    model = compiled(layer)
     model.predict(x)
     model.evaluate(x, y, verbose=0)
-    assert seen == {False}
-    seen.clear()
+    assert set(layer.training) == {False}
+    layer.training.clear()
     model.fit(x, y, verbose=0)
-    assert seen == {True}
+    assert set(layer.training) == {True}
     model.fit(x, y, validation_data=(x, y), verbose=0)
-    assert seen == {True, False}
+    assert set(layer.training) == {True, False}
 
 
 @pytest.mark.parametrize("behind", [[], [layers.Dense(3, "softmax")]])
@@ -160,32 +164,11 @@ def test_a_layers_own_attributes_may_have_any_name(behind):
     class Named(Scale):
         activation, operation, geometry, conv, joined = "tanh", "add", (1,), None, True
 
-    model = Sequential([layers.Input((2,)), Named(name="n"), *behind])
-    model.compile("sgd", MeanSquaredError())
+    model = compiled(Named(name="n"), *behind)
     model.fit(np.ones((4, 2)), np.ones((4, model.output_shape[0])), verbose=0)
     printed = []
     model.summary(print_fn=printed.append)
     assert "n (Named)" in printed[0]
-
-
-def test_a_layer_whose_parameters_have_another_float_type_than_its_model_is_named():
-    class Wide(Scale):
-        def build(self, input_shape, rng=None):
-            super().build(input_shape)
-            self.params = {"a": np.ones(1)}
-
-    with pytest.raises(ValueError, match="Wide 'w': build made 'a' a float64 array.*float32; use self.dtype"):
-        Sequential([layers.Input((2,)), Wide(name="w")])
-    Sequential([layers.Input((2,)), Wide()], dtype="float64")
-
-
-def test_a_layer_that_does_not_call_the_constructor_of_layer_is_named():
-    class Bare(Scale):
-        def __init__(self):
-            pass
-
-    with pytest.raises(TypeError, match=r"Bare.__init__ must call super\(\).__init__\(\)"):
-        Sequential([layers.Input((2,)), Bare()])
 
 
 def test_predict_sees_what_a_user_changes_on_a_layer():
@@ -206,15 +189,9 @@ def test_predict_sees_what_a_user_changes_on_a_layer():
 
 
 def test_a_parameter_without_axes_learns_in_any_number_of_shards():
-    class Number(Scale):
-        def build(self, input_shape, rng=None):
-            self.params, self.output_shape = {"a": np.ones((), self.dtype)}, input_shape
-
-        def backward(self, dy, cache):
-            return dy, {"a": np.array((dy * cache).sum())}
-
-    model = Sequential([layers.Input((1,)), Number()])
-    model.compile(optimizers.SGD(0.5), MeanSquaredError())
+    layer = Scale()
+    layer.shape = ()
+    model = compiled(layer, width=1, optimizer=optimizers.SGD(0.5))
     model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)  # four shards
     np.testing.assert_allclose(model.get_weights(), [0], atol=1e-6)  # 1 - 0.5 * 2 * the error, which is 1
 
@@ -228,31 +205,35 @@ def test_a_model_that_is_refused_leaves_its_layers_as_they_were():
 
 
 def test_fit_builds_a_model_without_input_once():
-    builds = []
-
-    class Counted(Scale):
-        def build(self, input_shape, rng=None):
-            builds.append(input_shape)
-            super().build(input_shape)
-
-    model = Sequential([Counted()])
+    model = Sequential([Watched()])
     model.compile("sgd", MeanSquaredError())
     model.fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
-    assert builds == [(2,)]
+    assert model.layers[0].shapes == [(2,)]
+
+
+def build_in_float64(self, input_shape, rng=None):
+    self.params, self.output_shape = {"a": np.ones(1)}, input_shape
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "said"),
+    ("name", "method", "error", "said"),
     [
-        ("forward", lambda self, x, training=False: x, r"Wrong 'w': forward must return \(y, cache\), got ndarray"),
-        ("backward", lambda self, dy, cache: dy, r"Wrong 'w': backward must return \(dx, grads\), got ndarray"),
+        ("__init__", lambda self, name: None, TypeError, r"Wrong.__init__ must call super\(\).__init__\(\)"),
+        ("build", build_in_float64, ValueError, "Wrong 'w': build made 'a' a float64 array.*float32; use self.dtype"),
+        (
+            "forward",
+            lambda self, x, training: x,
+            TypeError,
+            r"Wrong 'w': forward must return \(y, cache\), got ndarray",
+        ),
+        ("backward", lambda self, dy, cache: dy, TypeError, r"Wrong 'w': .* must return \(dx, grads\), got ndarray"),
+        ("backward", lambda self, dy, cache: (dy, {}), ValueError, "Wrong 'w': backward gave gradients for .*'a'"),
     ],
 )
-def test_a_layer_that_returns_one_array_where_a_pair_is_promised_is_named(name, function, said):
-    model = Sequential([layers.Input((2,)), type("Wrong", (Scale,), {name: function})(name="w")])
-    model.compile("sgd", MeanSquaredError())
-    with pytest.raises(TypeError, match=said):
-        model.fit(np.ones((2, 2)), np.ones((2, 2)), verbose=0)
+def test_a_layer_that_breaks_the_contract_is_named(name, method, error, said):
+    layer = type("Wrong", (Scale,), {name: method})(name="w")
+    with pytest.raises(error, match=said):
+        compiled(layer).fit(np.ones((2, 2)), np.ones((2, 2)), verbose=0)
 
 
 def test_labels_are_checked_once_a_call_and_not_once_a_step(monkeypatch):
@@ -260,19 +241,9 @@ def test_labels_are_checked_once_a_call_and_not_once_a_step(monkeypatch):
     check = losses.SparseCategoricalCrossentropy.check_labels
     counting = lambda self, labels, shape: checks.append(shape) or check(self, labels, shape)  # noqa: E731
     monkeypatch.setattr(losses.SparseCategoricalCrossentropy, "check_labels", counting)
-    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model = compiled(layers.Dense(3, activation="softmax"), loss=SPARSE)
     model.fit(np.ones((40, 2)), np.zeros(40, int), batch_size=4, epochs=2, verbose=0)
     assert checks == [(40, 3)]
-
-
-def test_a_layer_that_forgets_a_gradient_is_named():
-    class Forgetful(Scale):
-        def backward(self, dy, cache):
-            return dy, {}
-
-    with pytest.raises(ValueError, match="Forgetful 'f': backward gave gradients for .*'a'"):
-        compiled(Forgetful(name="f")).fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
 
 
 def test_a_layer_in_two_models_shares_its_weights_and_runs_on_each_models_own_rung():
@@ -291,7 +262,7 @@ def test_a_layer_in_two_models_shares_its_weights_and_runs_on_each_models_own_ru
 
 def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
     model, fresh = (Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")]) for _ in range(2))
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", SPARSE)
     with pytest.raises(ValueError, match="labels from 0 to 2"):
         model.fit(np.ones((5, 28)), [9] * 5, verbose=0)
     assert model.input_shape is None and model.layers[1].params == {}
@@ -301,6 +272,5 @@ def test_a_fit_that_is_refused_leaves_an_unbuilt_model_unbuilt():
 
 
 def test_a_softmax_in_front_of_a_loss_from_logits_is_warned_of():
-    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="softmax")])
     with pytest.warns(UserWarning, match="from_logits=True"):
-        model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True))
+        compiled(layers.Dense(3, activation="softmax"), loss=losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -50,9 +50,15 @@ def assert_agrees_with_keras(layer, keras_layer, x, **tolerance):
 
 
 @on_every_rung
-@pytest.mark.parametrize("case", golden_cases.CONVOLUTIONS)
-def test_conv2d(case, rung):
-    assert_agrees_with_keras(conv2d(case, rung), keras_reference.conv2d(case), normal(case[0]), **FLOAT64)
+@pytest.mark.parametrize(
+    ("make", "make_twin", "case"),
+    [(conv2d, keras_reference.conv2d, case) for case in golden_cases.CONVOLUTIONS]
+    + [(max_pool2d, keras_reference.max_pool2d, case) for case in POOLS]
+    + [(dense, lambda case: keras.layers.Dense(case[1], dtype="float64"), case) for case in DENSE],
+)
+def test_layers_and_the_ties_of_pools(make, make_twin, case, rung):
+    for x in (normal(case[0]), integers(case[0], -1, 2)):
+        assert_agrees_with_keras(make(case, rung), make_twin(case), x, **FLOAT64)
 
 
 @pytest.mark.parametrize("rung", [rung for rung in LAYER_RUNGS if rung != "loops"])
@@ -71,21 +77,6 @@ def test_conv2d_and_dense_with_an_activation_and_with_or_without_bias(use_bias, 
     assert_agrees_with_keras(conv2d(case, rung, **options), twin, normal(case[0]), **FLOAT64)
     twin = keras.layers.Dense(DENSE[0][1], dtype="float64", **options)
     assert_agrees_with_keras(dense(DENSE[0], rung, **options), twin, normal(DENSE[0][0]), **FLOAT64)
-
-
-@on_every_rung
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("case", POOLS)
-def test_max_pool2d_and_its_ties(case, ties, rung):
-    x = integers(case[0], -1, 2) if ties else normal(case[0])
-    assert_agrees_with_keras(max_pool2d(case, rung), keras_reference.max_pool2d(case), x, **FLOAT64)
-
-
-@on_every_rung
-@pytest.mark.parametrize("case", DENSE)
-def test_dense(case, rung):
-    twin = keras.layers.Dense(case[1], dtype="float64")
-    assert_agrees_with_keras(dense(case, rung), twin, normal(case[0]), **FLOAT64)
 
 
 @pytest.mark.parametrize("name", ["Flatten", "ReLU", "Softmax"])
