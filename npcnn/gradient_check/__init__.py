@@ -2,13 +2,13 @@
 
     print(check_layer(layers.Conv2D(4, 3), x, method="complex"))
 
-Only a single number has a gradient, so the check makes one of all that a layer returns: L = sum of dy * y. By the chain
-rule, `backward(dy, cache)` must return just the gradient of this L, with respect to x and to each parameter. dy is
-random, and never all ones: those ask for the sum of y only. A softmax always sums to 1, so with ones a backward pass
-that returns nothing but zeros would pass.
+A gradient belongs to a single number, so the check makes one of everything that a layer returns: L = sum of dy * y. By
+the chain rule, `backward(dy, cache)` must return the gradient of exactly this L, with respect to x and to each
+parameter. dy is random, never all ones: with those L is the sum of y, which for a softmax is always 1, and a backward
+pass that returns nothing but zeros would pass.
 
-The dot product of the gradient and a direction u is the directional derivative of L: its slope along u. There are four
-ways to measure that. u is one entry of an argument or, for "adjoint", random in all entries at once.
+The dot product of the gradient with a direction u is the directional derivative of L: its slope along u. There are four
+ways to measure it. u is a single entry of an argument or, for "adjoint", random in all entries at once.
 
     central   (L(x + h u) - L(x - h u)) / 2h, h = 1e-5 (for larger numbers, 1e-5 of their size). Works for everything.
               Too large an h bends away from the slope, too small an h drowns in rounding: ten digits at best.
@@ -25,8 +25,9 @@ ways to measure that. u is one entry of an argument or, for "adjoint", random in
 An error is |analytic - measured|, divided by the larger of the two, but by no less than the array's typical (root mean
 square) gradient and 1e-3: rounding does not shrink with a gradient that happens to cancel.
 
-A kink is a corner of y: ReLU's at 0, or that of a pool where the winner changes. There is no derivative, so nothing is
-right or wrong; `slopes.compare` tells it from a mistake. The complex step meets no kink: the real part stands still.
+A kink is a corner of y, as ReLU has at 0, and a pool where its winner changes. There is no derivative at a kink, so
+nothing is right or wrong there; `compare` in slopes.py tells a kink from a mistake. The complex step meets none: the
+real part stands still.
 """
 
 import copy
@@ -107,7 +108,7 @@ def check_layer(
 
 
 def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = "central", **options: Any) -> Result:
-    """Check the gradient of a loss, given by name or as an object, with respect to y_pred; the rest as `check_layer`.
+    """Check the gradient of a loss, a name or an object, with respect to y_pred; other arguments as for `check_layer`.
 
     Raises:
         ValueError, TypeError: as for `check_layer`.
@@ -229,6 +230,6 @@ def check(
             problems.append(f"{name} is measured at {row.measured} places only, and the rest stands at kinks; {hint}")
         if h == COMPLEX_STEP and not subject.is_analytic(name, rng.standard_normal(gradient.shape)):
             hint = "a complex step does not see through abs, var, norm or conj; use method='central'"
-            problems.append(f"forward is no analytic function of {name}: {hint}")
+            problems.append(f"forward is not an analytic function of {name}: {hint}")
         result.rows.append(row)
     return result
