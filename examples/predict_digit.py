@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from npcnn import load_model, plots
-from npcnn.datasets.digit_image import prepare_digit
+from npcnn.digit_image import prepare_digit
 
 parser = argparse.ArgumentParser(description="Predict which digit a picture shows: any size, dark on light or not.")
 parser.add_argument("model", type=Path, help="a .keras file that train_mnist.py saved")

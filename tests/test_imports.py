@@ -10,7 +10,7 @@ import pytest
 import npcnn
 
 PACKAGE = Path(npcnn.__file__).parent
-SLOW = ("numba", "llvmlite", "matplotlib", "h5py", "tensorflow", "keras", "PIL", "tqdm", "pooch", "threadpoolctl")
+SLOW = "numba llvmlite matplotlib h5py tensorflow keras PIL skimage tqdm pooch threadpoolctl".split()
 
 
 def loaded_after(statement):
