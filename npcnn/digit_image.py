@@ -65,7 +65,7 @@ def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
         raise ValueError(f"{image.width} x {image.height} pixels are too few or too narrow for a digit")
     image = ImageOps.exif_transpose(image)
     deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel, which convert would clip at 255
-    image = Image.fromarray(np.asarray(image, np.float32)) if deep else image.convert("RGBA").convert("LA")
+    image = Image.fromarray(np.asarray(image, np.float32)) if deep else image.convert("LA")
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.HAMMING)
     pixels = np.asarray(image, np.float64)
     grey, opaque = (pixels, 1.0) if deep else (pixels[..., 0], pixels[..., 1] / 255)

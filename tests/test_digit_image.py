@@ -106,16 +106,17 @@ def on_a_page(image, smooth):
     return np.pad(large, ((5, 60), (40, 0)), constant_values=255)
 
 
-def in_noise(image):
+def in_noise(image, deviation):
     page = 200 - 0.5 * np.pad(np.kron(image, np.ones((4, 4))), 20)
-    return np.maximum(page + 14 * np.random.default_rng(0).standard_normal(page.shape), 0)
+    return np.maximum(page + deviation * np.random.default_rng(0).standard_normal(page.shape), 0)
 
 
 PICTURES_OF_MNIST = {  # and how far, of 255, the digit that comes back may be from the one in the picture
     "enlarged": (lambda image: on_a_page(image, Image.Resampling.NEAREST), 1),
     # This enlargement blurs the outline: a digit half a pixel larger all around comes back that much smaller.
     "smoothly enlarged": (lambda image: on_a_page(image, Image.Resampling.BICUBIC), 8),
-    "in strong noise": (in_noise, 7),
+    "in strong noise": (lambda image: in_noise(image, 14), 7),
+    "in very strong noise": (lambda image: in_noise(image, 25), 14),
     "cropped to its very edges": (lambda image: np.kron(bounding_box(image), np.ones((4, 4))), 2),
 }
 
@@ -130,9 +131,9 @@ def in_file(picture, format, **options):
     return file
 
 
-def photograph(light):
-    """The 7 in a light (H, W) that falls on it, with a camera's noise and JPEG's."""
-    seen = PIXELS * light + 4 * np.random.default_rng(0).standard_normal(light.shape)
+def photograph(light=1, grain=4, picture=PIXELS):
+    """The picture in a light (H, W) that falls on it, with a camera's grain and JPEG's."""
+    seen = np.asarray(picture) * light + grain * np.random.default_rng(0).standard_normal(np.shape(picture))
     return Image.open(in_file(Image.fromarray(np.clip(seen, 0, 255).astype(np.uint8)), "JPEG", quality=70))
 
 
@@ -141,9 +142,14 @@ OTHER_SEVENS = {
     "large, off the middle": (seven((900, 700), (500, 30), height=540, width=54), 2),
     "small": (seven((60, 60), (10, 10), height=45, width=5), 4),
     "in the corner of a large photograph": (seven((1600, 1200), (1100, 800), height=240, width=24), 4),
+    "in the grain of a dark room": (
+        photograph(grain=120, picture=seven((1440, 1920), (480, 360), height=1080, width=108)),
+        3,
+    ),
     "faint": (seven(ink=150, paper=200), 1),
     "light from the left": (photograph(0.55 - 0.45 * x), 1.5),  # from full light to a tenth
     "light from a corner": (photograph(0.55 - 0.22 * (x + y)), 1.5),
+    "light that fades to nothing": (photograph(0.5 - 0.5 * x), 4),
     "a vignette": (photograph(1 - 0.4 * (x * x + y * y)), 1.5),
 }
 
@@ -167,6 +173,7 @@ THE_SAME = {
     "a few specks of dirt": seven(dirt=[(5, 5), (110, 150), (100, 20), (10, 120)]),
     "floats": PIXELS / 255,
     "tiny floats": PIXELS * 1e-30,
+    "integers": PIXELS.astype(np.int64),
     "booleans": PIXELS < 128,
     "one channel": PIXELS[..., None],
     "three channels": np.dstack([PIXELS] * 3),
@@ -220,6 +227,7 @@ def ppm_that_claims(width, height):
 SLOPE = np.tile(np.linspace(120, 220, 80), (80, 1))
 GRAIN = 6 * np.random.default_rng(0).standard_normal((80, 80))
 NO_DIGIT = {
+    "hardly a shadow": (np.array(seven(ink=230)), "no digit"),
     "white": (np.full((80, 80), 255, np.uint8), "no digit"),
     "black": (np.zeros((80, 80), np.uint8), "no digit"),
     "a slope of light": (SLOPE.astype(np.uint8), "no digit"),
@@ -232,6 +240,7 @@ NO_DIGIT = {
 BAD_FILES = {
     "empty": (b"", "not a picture"),
     "text": (b"two plus five", "not a picture"),
+    "a format of the 1980s": (in_file(seven(), "PCX").getvalue(), "not a picture"),
     "a bomb": (ppm_that_claims(30_000, 30_000), ".* decompression bomb"),
     "a small bomb": (ppm_that_claims(10_000, 10_000), ".* decompression bomb"),  # here Pillow would only warn
     "no bomb": (ppm_that_claims(9_000, 9_000), ".* truncated"),  # so the two above are refused before they are decoded
