@@ -1,7 +1,6 @@
 """Two-dimensional convolution: every output is the dot product of a filter with the patch under it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -102,14 +101,3 @@ class Conv2D(WeightedLayer):
     def multiply_adds(self) -> int:
         """OH OW F dot products of KH KW C terms each."""
         return int(np.prod(self.output_shape)) * int(np.prod(self.params["kernel"].shape[:3]))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, under Keras' names."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-        }

@@ -1,7 +1,6 @@
 """The fully connected layer: every output is a weighted sum of every input."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -73,7 +72,3 @@ class Dense(WeightedLayer):
     def multiply_adds(self) -> int:
         """U dot products of C terms each."""
         return self.params["kernel"].size
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, under Keras' names."""
-        return {**super().get_config(), "units": self.units}

@@ -1,7 +1,5 @@
 """Where data enters a model: the shape of one example."""
 
-from typing import Any
-
 import numpy as np
 
 from npcnn.layers.layer import Layer, Shape
@@ -41,7 +39,3 @@ class Input(Layer):
     def backward(self, dy: np.ndarray, cache: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dy itself."""
         return self.check_gradient(dy, cache), {}
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again."""
-        return {"name": self.name, "shape": self.shape}

@@ -1,5 +1,6 @@
 """The contract every layer keeps, and what all of them share: a name, a dictionary of parameters, checks."""
 
+import inspect
 import re
 from typing import Any
 
@@ -73,8 +74,9 @@ class Layer:
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, under Keras' names."""
-        return {"name": self.name}
+        """The arguments that make this layer again, under Keras' names, read from its attributes."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names if name not in ("dtype", "kernels")}
 
     # ------------------------------------------------------------------ what all layers share
 

@@ -85,10 +85,5 @@ class MaxPool2D(Layer):
         _, backward = ladder.find(self.operation, self.rung)
         return backward(self.check_gradient(dy, N), cache), {}
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, under Keras' names."""
-        window = {"pool_size": self.pool_size, "strides": self.strides}
-        return {**super().get_config(), **window, "padding": self.padding}
-
 
 MaxPooling2D = MaxPool2D

@@ -91,17 +91,13 @@ class WeightedLayer(Layer):
         return [linear, self.activation]
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments these layers share, under Keras' names."""
+        """The arguments that make this layer again, under Keras' names; activation and initializers by name, too."""
         names = [name for name, kind in ACTIVATIONS.items() if type(self.activation) is kind]
         if not names:
             raise self.error(f"activation {self.activation} is not npcnn's own, so a file cannot name it")
-        return {
-            "name": self.name,
-            "activation": names[0],
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.name_of(self.kernel_initializer),
-            "bias_initializer": initializers.name_of(self.bias_initializer),
-        }
+        kernel, bias = (initializers.name_of(f) for f in (self.kernel_initializer, self.bias_initializer))
+        by_name = {"activation": names[0], "kernel_initializer": kernel, "bias_initializer": bias}
+        return {**super().get_config(), **by_name}
 
     def _with_bias(self, kernel_shape: Shape) -> dict[str, Shape]:
         """Return the shapes of a kernel, and of a bias for its last axis if there is one."""
