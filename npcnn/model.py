@@ -19,7 +19,7 @@ from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import get as metric_named
-from npcnn.threads import Interrupt, Workers
+from npcnn.threads import Workers, flag_interrupt
 from npcnn.training import Plan, cut, make_plan, train_step
 
 GROUP = 64  # batches per update of the progress bar, outside training
@@ -215,36 +215,33 @@ class Sequential:
         if trial is not self:
             self._adopt(trial.layers, trial.rng, trial.input_shape)
 
-        self.history = History()
+        self.history = history = History()
         plan = self._plan()
-        with Workers(self.threads) as workers, Interrupt() as interrupt:
-            try:
-                for epoch in range(epochs):
-                    order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
-                    batches = list(cut(order, batch_size))
-                    totals, seen = np.zeros(1 + len(self.metrics)), 0
-                    with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
-                        for batch in batches:
-                            totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
-                            seen += len(batch)
-                            progress.show(self._named(totals / seen), batches=1)
-                            if interrupt.raised:
-                                break
-                        if seen == len(x):
-                            values = self._named(totals / seen)
-                            if validation:
-                                means = self._means(plan, validation[0], validation[1], batch_size, workers)
-                                values |= {f"val_{name}": value for name, value in self._named(means).items()}
-                                progress.show(values)
-                            self.history.append(values)
-                    if interrupt.raised:
-                        break
-            finally:
-                self.history.interrupted = interrupt.raised
-        if interrupt.raised and verbose:
+        with Workers(self.threads) as workers, flag_interrupt(history):
+            for epoch in range(epochs):
+                order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
+                batches = list(cut(order, batch_size))
+                totals, seen = np.zeros(1 + len(self.metrics)), 0
+                with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
+                    for batch in batches:
+                        totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
+                        seen += len(batch)
+                        progress.show(self._named(totals / seen), batches=1)
+                        if history.interrupted:
+                            break
+                    if seen == len(x):
+                        values = self._named(totals / seen)
+                        if validation:
+                            means = self._means(plan, validation[0], validation[1], batch_size, workers)
+                            values |= {f"val_{name}": value for name, value in self._named(means).items()}
+                            progress.show(values)
+                        history.append(values)
+                if history.interrupted:
+                    break
+        if history.interrupted and verbose:
             where = f"epoch {epoch + 1} after {seen} of {len(x)} examples"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
-        return self.history
+        return history
 
     def evaluate(
         self,
