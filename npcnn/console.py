@@ -2,7 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 from npcnn.kernels import rung_of
@@ -24,7 +24,7 @@ def resolve_verbose(verbose: Any) -> int:
     return (1 if sys.stdout.isatty() else 2) if verbose == "auto" else int(verbose)
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """Batches done, time, and running means of the loss and the metrics; a context manager.
 
     Args:
@@ -35,9 +35,7 @@ class Progress:
 
     def __init__(self, label: str, total: int, verbose: int) -> None:
         self.label, self.total, self.verbose = label, total, verbose
-        self.done = 0
-        self.values: dict[str, float] = {}
-        self.start = time.perf_counter()
+        self.done, self.line, self.start = 0, "", time.perf_counter()
         self.bar: Any = None
         if verbose == 1:
             from tqdm import tqdm
@@ -45,27 +43,20 @@ class Progress:
             layout = "{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
             self.bar = tqdm(total=total, desc=label, bar_format=layout, file=sys.stdout)
 
-    def __enter__(self) -> "Progress":
-        return self
-
     def show(self, values: dict[str, float], batches: int = 0) -> None:
         """So many more batches are done; `values` are the means so far."""
-        self.values = values
         self.done += batches
+        self.line = " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
         if self.bar:
-            self.bar.set_postfix_str(_line(values), refresh=batches == 0)
+            self.bar.set_postfix_str(self.line, refresh=batches == 0)
             self.bar.update(batches)
 
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: type | None, *rest: Any) -> None:
         if self.bar:
             self.bar.close()
         if self.verbose == 2 and kind is None:
             seconds = time.perf_counter() - self.start
-            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {_line(self.values)}", flush=True)
-
-
-def _line(values: dict[str, float]) -> str:
-    return " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
+            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {self.line}", flush=True)
 
 
 def summary_table(model: Any, steps: list[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import losses, optimizers
-from npcnn.checks import as_examples, check_count, check_dtype, check_images, check_labels, check_seed
+from npcnn.checks import as_array, check_count, check_dtype, check_images, check_labels, check_number, check_seed
 from npcnn.console import Progress, resolve_verbose, summary_table
 from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
@@ -199,7 +199,10 @@ class Sequential:
         rng = self.rng if seed is None else check_seed("seed", seed)
         with self._as_it_was_if_refused():
             if self.input_shape is None:
-                self.build(as_examples("x", x).shape[1:])
+                shape = as_array("x", x).shape
+                if len(shape) < 2:
+                    raise ValueError(f"x must have at least two axes, (N, ...), got shape {shape}")
+                self.build(shape[1:])
             x, y = self._check_examples("", x, y)
             if validation_data is None:
                 x, y, validation = split_tail(x, y, validation_split)
@@ -263,10 +266,10 @@ class Sequential:
         self._need_weights("evaluate")
         x, y = self._check_examples("", x, y)
         batch_size = check_count("batch_size", 32 if batch_size is None else batch_size)
-        with Workers(self.threads) as workers:
-            with Progress("Evaluate", -(-len(x) // batch_size), resolve_verbose(verbose)) as progress:
-                values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
-                progress.show(values)
+        batches = -(-len(x) // batch_size)
+        with Workers(self.threads) as workers, Progress("Evaluate", batches, resolve_verbose(verbose)) as progress:
+            values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
+            progress.show(values)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]
@@ -423,8 +426,7 @@ class Sequential:
 
 def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, tuple | None]:
     """Cut the last `share` of the examples off, for validation."""
-    if isinstance(share, bool) or not isinstance(share, (int, float, np.floating)) or not 0 <= share < 1:
-        raise ValueError(f"validation_split must be a number from 0 to below 1, got {share!r}")
+    check_number("validation_split", share, 0, 1, "a number from 0 to below 1")
     at = int(len(x) * (1 - share))
     if at == 0:
         raise ValueError(f"validation_split={share} of {len(x)} examples leaves none to train on")
