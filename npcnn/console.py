@@ -10,8 +10,6 @@ from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.max_pool2d import MaxPool2D
 from npcnn.layers.weighted import WeightedLayer
 
-HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")
-
 
 def resolve_verbose(verbose: Any) -> int:
     """Return 0 (silent), 1 (a bar) or 2 (a line when done); "auto" is a bar on a terminal, else a line.
@@ -65,7 +63,7 @@ def summary_table(model: Any, steps: list[Any]) -> str:
     `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one.
     """
     fused = {part.name for step in steps if isinstance(step, ConvReLUMaxPool) for part in (step.conv, step.pool)}
-    rows = [HEADINGS]
+    rows = [("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")]
     for layer in model.layers:
         kinds = ", ".join(type(part).__name__ for part in layer.split_activation())
         shape = f"(N, {', '.join(map(str, layer.output_shape))})"

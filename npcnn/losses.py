@@ -197,7 +197,6 @@ def get(loss: Any) -> Any:
     classes = {c.name: c for c in (SparseCategoricalCrossentropy, CategoricalCrossentropy)}
     if isinstance(loss, str) and loss in classes:
         return classes[loss]()
-    if callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None)):
-        if not isinstance(loss, type):
-            return loss
+    if not isinstance(loss, type) and all(callable(getattr(loss, name, None)) for name in ("forward", "backward")):
+        return loss
     raise ValueError(f"loss must be {' or '.join(map(repr, classes))}, or an object from npcnn.losses; got {loss!r}")

@@ -210,8 +210,7 @@ class Sequential:
                 validation = self._check_examples("validation_data: ", *validation_data)
             else:
                 size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
-                got = f"{type(validation_data).__name__}{size}"
-                raise ValueError(f"validation_data must be a pair (x, y), got {got}")
+                raise ValueError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}{size}")
 
         self.history = history = History()
         plan = self._plan()

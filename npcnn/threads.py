@@ -32,15 +32,13 @@ class Blas:
     def __init__(self) -> None:
         self._lock, self._users = threading.Lock(), 0
 
-    def hold(self) -> None:
-        """Hold BLAS to one thread."""
+    def __enter__(self) -> None:
         with self._lock:
             if self._users == 0:
                 self._limit = loaded_blas().limit(limits=1)
             self._users += 1
 
-    def release(self) -> None:
-        """Say that one who asked is done."""
+    def __exit__(self, *exception: Any) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -66,7 +64,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=BLAS.after_fork)
 
 
-class Workers:
+class Workers(contextlib.ExitStack):
     """Threads that take shards, and BLAS held to one thread while they are at work: a context manager.
 
     Args:
@@ -74,19 +72,13 @@ class Workers:
     """
 
     def __init__(self, threads: int | None) -> None:
+        super().__init__()
         self.threads = threads or available_cpus()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
-        BLAS.hold()
+        self.enter_context(BLAS)
         return self
-
-    def __exit__(self, *exception: Any) -> None:
-        try:
-            if self._pool:
-                self._pool.shutdown(cancel_futures=True)
-        finally:
-            BLAS.release()
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
@@ -105,7 +97,7 @@ class Workers:
 
         others = min(self.threads, len(items)) - 1
         if others > 0 and not self._pool:
-            self._pool = ThreadPoolExecutor(self.threads - 1)
+            self._pool = self.enter_context(ThreadPoolExecutor(self.threads - 1))
         waiting = [self._pool.submit(work) for _ in range(others)]
         work()
         for other in waiting:
@@ -114,7 +106,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def flag_interrupt(history: History) -> Iterator[None]:
+def flag_interrupt(history: History) -> Iterator[History]:
     """Have Ctrl-C set `history.interrupted`, which is looked at between steps, so that no update is cut in half.
 
     The second Ctrl-C raises KeyboardInterrupt where it strikes. All this is only done where Python's own handler is in
@@ -131,7 +123,7 @@ def flag_interrupt(history: History) -> Iterator[None]:
     if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, handle)
     try:
-        yield
+        yield history
     finally:
         if signal.getsignal(signal.SIGINT) is handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)

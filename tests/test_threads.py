@@ -41,9 +41,9 @@ def test_blas_is_put_back_when_the_last_of_two_models_is_done():
     with threadpool_limits(2, user_api="blas"):
         first.__enter__()
         second.__enter__()
-        first.__exit__()
+        first.close()
         assert set(blas_threads()) == {1}
-        second.__exit__()
+        second.close()
         assert set(blas_threads()) == {2}
 
 
@@ -139,8 +139,7 @@ def handler():
 
 
 def test_pythons_own_handler_is_replaced_by_a_flag_and_put_back():
-    history = History()
-    with flag_interrupt(history):
+    with flag_interrupt(History()) as history:
         assert not history.interrupted
         signal.raise_signal(signal.SIGINT)
         assert history.interrupted
@@ -157,8 +156,7 @@ def test_a_handler_of_the_users_own_is_called_and_stays():
     calls = []
     mine = lambda number, frame: calls.append(number)  # noqa: E731
     signal.signal(signal.SIGINT, mine)
-    history = History()
-    with flag_interrupt(history):
+    with flag_interrupt(History()) as history:
         signal.raise_signal(signal.SIGINT)
     assert calls == [signal.SIGINT] and not history.interrupted
     assert signal.getsignal(signal.SIGINT) is mine
