@@ -4,6 +4,7 @@ What does not fit raises a ValueError (a TypeError where it is no number at all)
 do. `name` is what the caller calls the value, with the layer in front where there is one: "Conv2D 'c': filters".
 """
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,10 @@ def check_padding(name: str, value: Any) -> str:
 
 def check_dtype(name: str, dtype: Any) -> str:
     """Return "float32" or "float64"."""
-    try:
-        found = np.dtype(dtype).name
-    except TypeError:
-        found = repr(dtype)
-    if found not in ("float32", "float64"):
-        raise ValueError(f"{name} must be 'float32' or 'float64', got {dtype!r}")
-    return found
+    with contextlib.suppress(TypeError):
+        if (found := np.dtype(dtype).name) in ("float32", "float64"):
+            return found
+    raise ValueError(f"{name} must be 'float32' or 'float64', got {dtype!r}")
 
 
 def check_seed(name: str, seed: Any) -> np.random.Generator:

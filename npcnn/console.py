@@ -77,11 +77,9 @@ def summary_table(model: Any, steps: list[Any]) -> str:
     rows.append(("Total", "", f"{parameters:,}", f"{multiply_adds:,}", ""))
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<>><", widths, strict=True))
+    lines = [form.format(*row).rstrip() for row in rows]
+    rule = "-" * max(map(len, lines))
     size = sum(p.nbytes for p in model.params.values()) / 1024
     input_shape = ", ".join(map(str, model.input_shape))
     title = f"Model {model.name!r}: input (N, {input_shape}), {model.dtype}, {size:,.0f} KiB of weights"

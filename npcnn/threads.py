@@ -91,8 +91,7 @@ class Workers(contextlib.ExitStack):
                 for i in numbers:
                     results[i] = function(items[i])
             except BaseException:  # Ctrl-C too: the others need not do what is left
-                for _ in numbers:
-                    pass
+                list(numbers)
                 raise
 
         others = min(self.threads, len(items)) - 1
