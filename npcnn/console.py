@@ -2,15 +2,13 @@
 
 import sys
 import time
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 from npcnn.kernels import rung_of
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.max_pool2d import MaxPool2D
 from npcnn.layers.weighted import WeightedLayer
-
-HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")
 
 
 def resolve_verbose(verbose: Any) -> int:
@@ -24,7 +22,7 @@ def resolve_verbose(verbose: Any) -> int:
     return (1 if sys.stdout.isatty() else 2) if verbose == "auto" else int(verbose)
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """Batches done, time, and running means of the loss and the metrics; a context manager.
 
     Args:
@@ -35,9 +33,7 @@ class Progress:
 
     def __init__(self, label: str, total: int, verbose: int) -> None:
         self.label, self.total, self.verbose = label, total, verbose
-        self.done = 0
-        self.values: dict[str, float] = {}
-        self.start = time.perf_counter()
+        self.done, self.line, self.start = 0, "", time.perf_counter()
         self.bar: Any = None
         if verbose == 1:
             from tqdm import tqdm
@@ -45,27 +41,20 @@ class Progress:
             layout = "{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
             self.bar = tqdm(total=total, desc=label, bar_format=layout, file=sys.stdout)
 
-    def __enter__(self) -> "Progress":
-        return self
-
     def show(self, values: dict[str, float], batches: int = 0) -> None:
         """So many more batches are done; `values` are the means so far."""
-        self.values = values
         self.done += batches
+        self.line = " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
         if self.bar:
-            self.bar.set_postfix_str(_line(values), refresh=batches == 0)
+            self.bar.set_postfix_str(self.line, refresh=batches == 0)
             self.bar.update(batches)
 
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: type | None, *rest: Any) -> None:
         if self.bar:
             self.bar.close()
         if self.verbose == 2 and kind is None:
             seconds = time.perf_counter() - self.start
-            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {_line(self.values)}", flush=True)
-
-
-def _line(values: dict[str, float]) -> str:
-    return " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
+            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {self.line}", flush=True)
 
 
 def summary_table(model: Any, steps: list[Any]) -> str:
@@ -74,7 +63,7 @@ def summary_table(model: Any, steps: list[Any]) -> str:
     `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one.
     """
     fused = {part.name for step in steps if isinstance(step, ConvReLUMaxPool) for part in (step.conv, step.pool)}
-    rows = [HEADINGS]
+    rows = [("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")]
     for layer in model.layers:
         kinds = ", ".join(type(part).__name__ for part in layer.split_activation())
         shape = f"(N, {', '.join(map(str, layer.output_shape))})"
@@ -88,11 +77,9 @@ def summary_table(model: Any, steps: list[Any]) -> str:
     rows.append(("Total", "", f"{parameters:,}", f"{multiply_adds:,}", ""))
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<>><", widths, strict=True))
+    lines = [form.format(*row).rstrip() for row in rows]
+    rule = "-" * max(map(len, lines))
     size = sum(p.nbytes for p in model.params.values()) / 1024
     input_shape = ", ".join(map(str, model.input_shape))
     title = f"Model {model.name!r}: input (N, {input_shape}), {model.dtype}, {size:,.0f} KiB of weights"

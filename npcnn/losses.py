@@ -66,16 +66,14 @@ class _Crossentropy:
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels as `compute` wants them, checked against predictions of `shape`."""
-        raise NotImplementedError
+        if len(shape) != 2:
+            hint = "put layers.Flatten() and a Dense layer in front of the loss"
+            raise ValueError(f"{self.name}: y_pred must be (N, K), a row of K class scores each, got {shape}; {hint}")
+        return np.asarray(y_true)
 
     def probabilities(self, cache: Any) -> np.ndarray:
         """Return the probabilities from `forward`: softmax of the logits, or y_pred normalized to sum 1."""
         return cache[0].copy()  # a metric may change what it is given, the cache must stay
-
-    def _check_rows(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 2:
-            hint = "put layers.Flatten() and a Dense layer in front of the loss"
-            raise ValueError(f"{self.name}: y_pred must be (N, K), a row of K class scores each, got {shape}; {hint}")
 
 
 class SparseCategoricalCrossentropy(_Crossentropy):
@@ -117,8 +115,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels as integers (N,), checked against predictions of shape (N, K)."""
-        self._check_rows(shape)
-        labels, (N, K) = np.asarray(y_true), shape
+        labels, (N, K) = super().check_labels(y_true, shape), shape
         labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
         if labels.shape != (N,):
             hint = "; for one-hot labels use 'categorical_crossentropy'" if labels.shape == (N, K) else ""
@@ -181,8 +178,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels (N, K), checked against predictions of shape (N, K)."""
-        self._check_rows(shape)
-        labels = np.asarray(y_true)
+        labels = super().check_labels(y_true, shape)
         if labels.shape != shape:
             hint = "; for class numbers use 'sparse_categorical_crossentropy'" if labels.shape == shape[:1] else ""
             raise ValueError(f"{self.name}: y must have shape {shape}, as the predictions, got {labels.shape}{hint}")
@@ -201,7 +197,6 @@ def get(loss: Any) -> Any:
     classes = {c.name: c for c in (SparseCategoricalCrossentropy, CategoricalCrossentropy)}
     if isinstance(loss, str) and loss in classes:
         return classes[loss]()
-    if callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None)):
-        if not isinstance(loss, type):
-            return loss
+    if not isinstance(loss, type) and all(callable(getattr(loss, name, None)) for name in ("forward", "backward")):
+        return loss
     raise ValueError(f"loss must be {' or '.join(map(repr, classes))}, or an object from npcnn.losses; got {loss!r}")

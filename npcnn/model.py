@@ -1,16 +1,16 @@
 """Sequential, the class users work with: layers in a row, to train, evaluate, predict with, and save."""
 
-import copy
+import contextlib
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from npcnn import losses, optimizers
-from npcnn.checks import as_examples, check_count, check_dtype, check_images, check_labels, check_seed
+from npcnn.checks import as_array, check_count, check_dtype, check_images, check_labels, check_number, check_seed
 from npcnn.console import Progress, resolve_verbose, summary_table
 from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
@@ -19,20 +19,10 @@ from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import get as metric_named
-from npcnn.threads import Interrupt, Workers
+from npcnn.threads import Workers, flag_interrupt
 from npcnn.training import Plan, cut, make_plan, train_step
 
 GROUP = 64  # batches per update of the progress bar, outside training
-
-
-def _check_built(layer: Layer) -> None:
-    """Raise a ValueError unless `build` has done what it promises."""
-    if layer.output_shape is None:
-        raise layer.error("build must set output_shape")
-    for key, p in layer.params.items():
-        if not isinstance(p, np.ndarray) or p.dtype != layer.dtype:
-            got = f"{p.dtype} array" if isinstance(p, np.ndarray) else type(p).__name__
-            raise layer.error(f"build made {key!r} a {got}, and this layer's dtype is {layer.dtype}; use self.dtype")
 
 
 class Sequential:
@@ -80,8 +70,7 @@ class Sequential:
             raise ValueError("Sequential: layers is empty; a model needs at least one layer behind its Input")
         shape = shape or layers[0].input_shape  # that of a layer which is part of another model too
 
-        self.layers = [copy.copy(layer) for layer in layers]  # a model that is refused leaves its layers as they were
-        self.name = name
+        self.layers, self.name = layers, name
         self.kernels = check_rung(kernels, "Sequential")
         self.dtype = check_dtype("Sequential: dtype", dtype)
         self.threads = None if threads is None else check_count("Sequential: threads", threads)
@@ -92,15 +81,13 @@ class Sequential:
         self.metrics: list[Any] = []
         self.history: History | None = None
         self._predicting: Any = (None, None)  # the plan of the last `predict`, and what it depends on
-        self._name_layers()
-        for layer in self.layers:
-            layer.model_kernels = layer.model_kernels or self.kernels
-            layer.dtype = layer.dtype or self.dtype
-        if shape:
-            self.build(shape)
-        for layer, done in zip(layers, self.layers, strict=True):
-            vars(layer).update(vars(done))
-        self.layers = layers
+        with self._as_it_was_if_refused():
+            self._name_layers()
+            for layer in layers:
+                layer.model_kernels = layer.model_kernels or self.kernels
+                layer.dtype = layer.dtype or self.dtype
+            if shape:
+                self.build(shape)
 
     # ------------------------------------------------------------------ build and compile
 
@@ -110,27 +97,39 @@ class Sequential:
         Raises:
             ValueError: a layer cannot take what the one before returns.
         """
-        sizes = tuple(input_shape) if isinstance(input_shape, (list, tuple)) else input_shape
-        if isinstance(sizes, tuple) and sizes[:1] == (None,):
-            sizes = sizes[1:]  # as one would write it for Keras, with the batch axis in front
-        first = shape = Input(sizes).shape
-        built, rng = [copy.copy(layer) for layer in self.layers], copy.deepcopy(self.rng)
-        for layer in built:
-            if layer.output_shape is None:
-                layer.params = {}
-                layer.build(shape, rng)
-                layer.input_shape = shape
-            elif layer.input_shape not in (None, shape):
-                raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
-            _check_built(layer)
-            shape = layer.output_shape = tuple(layer.output_shape)
-        self._adopt(built, rng, first)  # only now: a layer that fails leaves none built
+        if isinstance(input_shape, (list, tuple)) and list(input_shape[:1]) == [None]:
+            input_shape = input_shape[1:]  # as one would write it for Keras, with the batch axis in front
+        first = shape = Input(input_shape).shape
+        with self._as_it_was_if_refused():
+            for layer in self.layers:
+                if layer.output_shape is None:
+                    layer.params = {}
+                    layer.build(shape, self.rng)
+                    layer.input_shape = shape
+                elif layer.input_shape not in (None, shape):
+                    raise layer.error(f"is built for input_shape {layer.input_shape}, got {shape}; make a new layer")
+                if layer.output_shape is None:
+                    raise layer.error("build must set output_shape")
+                for key, p in layer.params.items():
+                    if not isinstance(p, np.ndarray) or p.dtype != layer.dtype:
+                        got = f"{p.dtype} array" if isinstance(p, np.ndarray) else type(p).__name__
+                        wanted = f"this layer's dtype is {layer.dtype}; use self.dtype"
+                        raise layer.error(f"build made {key!r} a {got}, and {wanted}")
+                shape = layer.output_shape = tuple(layer.output_shape)
+            self.input_shape = first
 
-    def _adopt(self, built: list[Layer], rng: np.random.Generator, input_shape: Shape) -> None:
-        for layer, copied in zip(self.layers, built, strict=True):
-            vars(layer).update(vars(copied))
-        self.rng.bit_generator.state = rng.bit_generator.state
-        self.input_shape = input_shape
+    @contextlib.contextmanager
+    def _as_it_was_if_refused(self) -> Iterator[None]:
+        """After an error, the layers, the shape of the input and the random numbers are what they were before."""
+        before = [(thing, dict(vars(thing))) for thing in (self, *self.layers)]
+        state = self.rng.bit_generator.state
+        try:
+            yield
+        except BaseException:
+            for thing, attributes in before:
+                thing.__dict__ = attributes
+            self.rng.bit_generator.state = state
+            raise
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] = ()) -> None:
         """Choose how to train.
@@ -198,53 +197,48 @@ class Sequential:
         epochs = check_count("epochs", epochs)
         verbose = resolve_verbose(verbose)
         rng = self.rng if seed is None else check_seed("seed", seed)
-        trial = self  # if the data is refused, a model that had no weights still has none
-        if self.input_shape is None:
-            trial = copy.copy(self)
-            trial.layers, trial.rng = [copy.copy(layer) for layer in self.layers], copy.deepcopy(self.rng)
-            trial.build(as_examples("x", x).shape[1:])
-        x, y = trial._check_examples("", x, y)
-        if validation_data is None:
-            x, y, validation = split_tail(x, y, validation_split)
-        elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
-            validation = trial._check_examples("validation_data: ", *validation_data)
-        else:
-            size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
-            got = f"{type(validation_data).__name__}{size}"
-            raise ValueError(f"validation_data must be a pair (x, y), got {got}")
-        if trial is not self:
-            self._adopt(trial.layers, trial.rng, trial.input_shape)
+        with self._as_it_was_if_refused():
+            if self.input_shape is None:
+                shape = as_array("x", x).shape
+                if len(shape) < 2:
+                    raise ValueError(f"x must have at least two axes, (N, ...), got shape {shape}")
+                self.build(shape[1:])
+            x, y = self._check_examples("", x, y)
+            if validation_data is None:
+                x, y, validation = split_tail(x, y, validation_split)
+            elif isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
+                validation = self._check_examples("validation_data: ", *validation_data)
+            else:
+                size = f" of {len(validation_data)}" if hasattr(validation_data, "__len__") else ""
+                raise ValueError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}{size}")
 
-        self.history = History()
+        self.history = history = History()
         plan = self._plan()
-        with Workers(self.threads) as workers, Interrupt() as interrupt:
-            try:
-                for epoch in range(epochs):
-                    order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
-                    batches = list(cut(order, batch_size))
-                    totals, seen = np.zeros(1 + len(self.metrics)), 0
-                    with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
-                        for batch in batches:
-                            totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
-                            seen += len(batch)
-                            progress.show(self._named(totals / seen), batches=1)
-                            if interrupt.raised:
-                                break
-                        if seen == len(x):
-                            values = self._named(totals / seen)
-                            if validation:
-                                means = self._means(plan, validation[0], validation[1], batch_size, workers)
-                                values |= {f"val_{name}": value for name, value in self._named(means).items()}
-                                progress.show(values)
-                            self.history.append(values)
-                    if interrupt.raised:
-                        break
-            finally:
-                self.history.interrupted = interrupt.raised
-        if interrupt.raised and verbose:
+        with Workers(self.threads) as workers, flag_interrupt(history):
+            for epoch in range(epochs):
+                order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
+                batches = list(cut(order, batch_size))
+                totals, seen = np.zeros(1 + len(self.metrics)), 0
+                with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
+                    for batch in batches:
+                        totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
+                        seen += len(batch)
+                        progress.show(self._named(totals / seen), batches=1)
+                        if history.interrupted:
+                            break
+                    if seen == len(x):
+                        values = self._named(totals / seen)
+                        if validation:
+                            means = self._means(plan, validation[0], validation[1], batch_size, workers)
+                            values |= {f"val_{name}": value for name, value in self._named(means).items()}
+                            progress.show(values)
+                        history.append(values)
+                if history.interrupted:
+                    break
+        if history.interrupted and verbose:
             where = f"epoch {epoch + 1} after {seen} of {len(x)} examples"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
-        return self.history
+        return history
 
     def evaluate(
         self,
@@ -271,10 +265,10 @@ class Sequential:
         self._need_weights("evaluate")
         x, y = self._check_examples("", x, y)
         batch_size = check_count("batch_size", 32 if batch_size is None else batch_size)
-        with Workers(self.threads) as workers:
-            with Progress("Evaluate", -(-len(x) // batch_size), resolve_verbose(verbose)) as progress:
-                values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
-                progress.show(values)
+        batches = -(-len(x) // batch_size)
+        with Workers(self.threads) as workers, Progress("Evaluate", batches, resolve_verbose(verbose)) as progress:
+            values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
+            progress.show(values)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]
@@ -431,8 +425,7 @@ class Sequential:
 
 def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, tuple | None]:
     """Cut the last `share` of the examples off, for validation."""
-    if isinstance(share, bool) or not isinstance(share, (int, float, np.floating)) or not 0 <= share < 1:
-        raise ValueError(f"validation_split must be a number from 0 to below 1, got {share!r}")
+    check_number("validation_split", share, 0, 1, "a number from 0 to below 1")
     at = int(len(x) * (1 - share))
     if at == 0:
         raise ValueError(f"validation_split={share} of {len(x)} examples leaves none to train on")

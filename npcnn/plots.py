@@ -5,12 +5,12 @@ No screen is needed: figures are made without pyplot and its windows.
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 
 PathLike = str | os.PathLike[str]
 
@@ -18,7 +18,7 @@ PathLike = str | os.PathLike[str]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 
 
-def accuracy_curves(history: Any, path: PathLike | None = None) -> "Figure":
+def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
     """Draw accuracy and loss over the epochs, training and validation, as far as the history has them.
 
     Args:
@@ -56,7 +56,7 @@ def accuracy_curves(history: Any, path: PathLike | None = None) -> "Figure":
 
 def confusion_matrix(
     y_true: np.ndarray, y_pred: np.ndarray, path: PathLike | None = None, class_names: Sequence[str] | None = None
-) -> "Figure":
+) -> Figure:
     """Draw how often each class was taken for each other one.
 
     Right answers, on the diagonal, all have one pale colour, or their numbers would drown the mistakes; a
@@ -70,8 +70,6 @@ def confusion_matrix(
     Raises:
         ValueError: the two are no class numbers, differ in length, are empty, or hold a class without a name.
     """
-    from matplotlib.colors import to_rgb
-
     highest = max(_highest_class("y_true", y_true), _highest_class("y_pred", y_pred))
     if len(y_true) != len(y_pred):
         raise ValueError(f"y_true and y_pred must have one length, got {len(y_true)} and {len(y_pred)}")
@@ -96,8 +94,7 @@ def confusion_matrix(
             axes.text(j, i, f"{count:,}", ha="center", va="center", fontsize=9, **look)
     axes.set(title=f"{right:,} of {len(y_true):,} right, {right / len(y_true):.2%}", aspect="equal")
     axes.set(xlabel="predicted", ylabel="true", ylim=(K - 0.5, -0.5))
-    axes.set_xticks(range(K), names)
-    axes.set_yticks(range(K), names)
+    axes.set(xticks=range(K), yticks=range(K), xticklabels=names, yticklabels=names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return _saved(figure, path)
@@ -105,7 +102,7 @@ def confusion_matrix(
 
 def mistakes(
     images: np.ndarray, y_true: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None, count: int = 25
-) -> "Figure":
+) -> Figure:
     """Draw the worst mistakes: wrong answers, the most certain first; if none is, the least certain right ones.
 
     Args:
@@ -148,7 +145,7 @@ def mistakes(
     return _saved(figure, path)
 
 
-def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None) -> "Figure":
+def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None) -> Figure:
     """Draw a picture as it was given, what the network saw of it, and the probabilities it answered.
 
     Args:
@@ -157,8 +154,6 @@ def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: 
         probabilities: (K,), what it returned.
         path: a file to save the picture to.
     """
-    from PIL import Image, ImageOps
-
     if isinstance(original, str | os.PathLike):
         with Image.open(original) as file:
             original = ImageOps.exif_transpose(file)
@@ -191,10 +186,8 @@ def _highest_class(name: str, labels: np.ndarray) -> int:
     return int(labels.max())
 
 
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple["Figure", list[Any]]:
+def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:
     """A figure of rows x columns panels, each width x height inches."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(columns * width, rows * height), dpi=150, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels:
@@ -202,7 +195,7 @@ def _panels(rows: int, columns: int, width: float, height: float) -> tuple["Figu
     return figure, panels
 
 
-def _saved(figure: "Figure", path: PathLike | None) -> "Figure":
+def _saved(figure: Figure, path: PathLike | None) -> Figure:
     if path is not None:
         path = os.fspath(path)
         unfinished = f"{path}.part"  # a picture that is there already is replaced by a whole one, or not at all

@@ -4,13 +4,16 @@ Kernels and NumPy both release the GIL while they compute. BLAS has threads of i
 would take the cores from ours; so it is limited to one thread while ours are at work, and then put back.
 """
 
+import contextlib
 import functools
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from npcnn.history import History
 
 
 def available_cpus() -> int:
@@ -28,41 +31,32 @@ class Blas:
 
     def __init__(self) -> None:
         self._lock, self._users = threading.Lock(), 0
-        self._before: list[tuple[Any, int]] = []  # each library, and how many threads it had
 
-    def hold(self) -> None:
-        """Hold BLAS to one thread."""
+    def __enter__(self) -> None:
         with self._lock:
             if self._users == 0:
-                self._before = [(library, library.get_num_threads()) for library in _blas_libraries()]
-                for library, _ in self._before:
-                    library.set_num_threads(1)
+                self._limit = loaded_blas().limit(limits=1)
             self._users += 1
 
-    def release(self) -> None:
-        """Say that one who asked is done."""
+    def __exit__(self, *exception: Any) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._put_back()
+                self._limit.restore_original_limits()
 
     def after_fork(self) -> None:
         """In a forked child, where nobody is at work any more: put the setting back."""
         if self._users:
-            self._put_back()
+            self._limit.restore_original_limits()
         self._lock, self._users = threading.Lock(), 0
-
-    def _put_back(self) -> None:
-        for library, threads in self._before:
-            library.set_num_threads(threads)
 
 
 @functools.cache
-def _blas_libraries() -> list[Any]:
+def loaded_blas() -> Any:
     """The BLAS that NumPy has loaded. Finding it takes ten times as long as predicting an image."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    return ThreadpoolController().select(user_api="blas")
 
 
 BLAS = Blas()
@@ -70,7 +64,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=BLAS.after_fork)
 
 
-class Workers:
+class Workers(contextlib.ExitStack):
     """Threads that take shards, and BLAS held to one thread while they are at work: a context manager.
 
     Args:
@@ -78,19 +72,13 @@ class Workers:
     """
 
     def __init__(self, threads: int | None) -> None:
+        super().__init__()
         self.threads = threads or available_cpus()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
-        BLAS.hold()
+        self.enter_context(BLAS)
         return self
-
-    def __exit__(self, *exception: Any) -> None:
-        try:
-            if self._pool:
-                self._pool.shutdown(cancel_futures=True)
-        finally:
-            BLAS.release()
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
@@ -103,13 +91,12 @@ class Workers:
                 for i in numbers:
                     results[i] = function(items[i])
             except BaseException:  # Ctrl-C too: the others need not do what is left
-                for _ in numbers:
-                    pass
+                list(numbers)
                 raise
 
         others = min(self.threads, len(items)) - 1
         if others > 0 and not self._pool:
-            self._pool = ThreadPoolExecutor(self.threads - 1)
+            self._pool = self.enter_context(ThreadPoolExecutor(self.threads - 1))
         waiting = [self._pool.submit(work) for _ in range(others)]
         work()
         for other in waiting:
@@ -117,29 +104,25 @@ class Workers:
         return results
 
 
-class Interrupt:
-    """Turns Ctrl-C into a flag that is looked at between steps, so that no update is cut in half.
+@contextlib.contextmanager
+def flag_interrupt(history: History) -> Iterator[History]:
+    """Have Ctrl-C set `history.interrupted`, which is looked at between steps, so that no update is cut in half.
 
-    A context manager. The first Ctrl-C sets `raised`; the second raises KeyboardInterrupt where it strikes. It only
-    does so where Python's own handler is in place: a program that ignores Ctrl-C, as one does that a script starts in
-    the background, or that has a handler of its own, keeps what it has. Signal handlers belong to the main thread.
+    The second Ctrl-C raises KeyboardInterrupt where it strikes. All this is only done where Python's own handler is in
+    place: a program that ignores Ctrl-C, as one does that a script starts in the background, or that has a handler of
+    its own, keeps what it has. Signal handlers belong to the main thread.
     """
 
-    def __init__(self) -> None:
-        self.raised = False
-
-    def __enter__(self) -> "Interrupt":
-        main = threading.current_thread() is threading.main_thread()
-        self._ours = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._ours:
-            signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self.raised:
+    def handle(number: int, frame: Any) -> None:
+        if history.interrupted:
             raise KeyboardInterrupt
-        self.raised = True
+        history.interrupted = True
 
-    def __exit__(self, *exception: Any) -> None:
-        if self._ours and signal.getsignal(signal.SIGINT) == self._handle:
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle)
+    try:
+        yield history
+    finally:
+        if signal.getsignal(signal.SIGINT) is handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,11 +13,12 @@ import pytest
 from numpy.testing import assert_equal
 from threadpoolctl import threadpool_limits
 
-from npcnn.threads import Interrupt, Workers, _blas_libraries
+from npcnn import History
+from npcnn.threads import Workers, flag_interrupt, loaded_blas
 
 
 def blas_threads():
-    return [library.get_num_threads() for library in _blas_libraries()]
+    return [library.get_num_threads() for library in loaded_blas().lib_controllers]
 
 
 def metric(function):
@@ -31,7 +32,7 @@ def metric(function):
     return call
 
 
-with_blas = pytest.mark.skipif(not _blas_libraries(), reason="NumPy's BLAS is none whose threads can be set")
+with_blas = pytest.mark.skipif(not blas_threads(), reason="NumPy's BLAS is none whose threads can be set")
 
 
 @with_blas
@@ -40,9 +41,9 @@ def test_blas_is_put_back_when_the_last_of_two_models_is_done():
     with threadpool_limits(2, user_api="blas"):
         first.__enter__()
         second.__enter__()
-        first.__exit__()
+        first.close()
         assert set(blas_threads()) == {1}
-        second.__exit__()
+        second.close()
         assert set(blas_threads()) == {2}
 
 
@@ -52,9 +53,9 @@ def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work
     code = """if True:
         import os, sys
         import numpy as np
-        from npcnn.threads import Workers, _blas_libraries
-        def blas_threads(): return [library.get_num_threads() for library in _blas_libraries()]
-        for library in _blas_libraries(): library.set_num_threads(2)
+        from npcnn.threads import Workers, loaded_blas
+        def blas_threads(): return [library.get_num_threads() for library in loaded_blas().lib_controllers]
+        for library in loaded_blas().lib_controllers: library.set_num_threads(2)
         with Workers(1):
             if child := os.fork():
                 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -70,7 +71,7 @@ def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work
 
 
 def test_blas_that_is_loaded_once_is_looked_for_once():
-    assert _blas_libraries() is _blas_libraries()
+    assert loaded_blas() is loaded_blas()
 
 
 def test_every_item_is_worked_on_once_and_the_results_are_in_order():
@@ -138,10 +139,10 @@ def handler():
 
 
 def test_pythons_own_handler_is_replaced_by_a_flag_and_put_back():
-    with Interrupt() as interrupt:
-        assert not interrupt.raised
+    with flag_interrupt(History()) as history:
+        assert not history.interrupted
         signal.raise_signal(signal.SIGINT)
-        assert interrupt.raised
+        assert history.interrupted
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -155,9 +156,9 @@ def test_a_handler_of_the_users_own_is_called_and_stays():
     calls = []
     mine = lambda number, frame: calls.append(number)  # noqa: E731
     signal.signal(signal.SIGINT, mine)
-    with Interrupt() as interrupt:
+    with flag_interrupt(History()) as history:
         signal.raise_signal(signal.SIGINT)
-    assert calls == [signal.SIGINT] and not interrupt.raised
+    assert calls == [signal.SIGINT] and not history.interrupted
     assert signal.getsignal(signal.SIGINT) is mine
 
 
@@ -165,8 +166,8 @@ def test_a_handler_that_was_not_set_from_python_is_left_alone():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signal, "getsignal", lambda number: None)  # what Python then says
         patch.setattr(signal, "signal", None)  # any call would fail
-        with Interrupt() as interrupt:
-            assert not interrupt.raised
+        with flag_interrupt(History()):
+            pass
 
 
 def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_model, make_images, capsys):

@@ -166,7 +166,7 @@ VALUE_ERRORS = {
     "model.predict(x[:0])": "x is empty ... at least one",
     "model.fit(with_value(x, (3, 0, 2, 0), np.nan), y)": "x must be finite ... nan ... (3, 0, 2, 0)",
     "model.predict(with_value(x, (3, 0, 2, 0), -np.inf))": "x must be finite ... -inf ... (3, 0, 2, 0)",
-    "model.fit(x, y, validation_data=(x * np.nan, y))": "validation_data: x ... finite ... (0, 0, 0, 0)",
+    "model.fit(x, y, validation_data=(with_value(x, 0, np.inf), y))": "validation_data: x ... got inf ... (0, 0, 0, 0)",
     "model.predict([x[0].tolist(), x[0, 1:].tolist()])": "x must ... one shape ... unequal",
     # labels and predictions
     "model.fit(x, with_value(y, 5, 3))": f"{SPARSE} ... from 0 to 2 ... 3 outputs; got 3",
