@@ -30,15 +30,13 @@ def broken_promises(subject: Subject, rng: np.random.Generator) -> tuple[Arrays,
     given = {**subject.arguments, "dy": subject.dy.copy()}
     returned = subject.backward(given["dy"], cache)
 
-    grads, problems = {}, []
+    grads, problems, taken = {}, [], dict(given)
     for name in dict.fromkeys([*subject.measured, *returned]):
         wanted = describe(given[name] if name in subject.measured else None)
-        if (found := describe(returned.get(name))) == wanted:
-            grads[name] = np.array(returned[name])
-        else:
+        if (found := describe(returned.get(name))) != wanted:
             problems.append(f"backward must return {wanted} as the gradient of {name}, got {found}")
-    taken = dict(given)
-    for name in grads:
+            continue
+        grads[name] = np.array(returned[name])
         for what, array in taken.items():
             if name not in subject.batches and np.shares_memory(returned[name], array):  # (dx may be a view of dy)
                 problems.append(f"the gradient of {name} shares memory with {what}, and training adds to it in place")

@@ -56,8 +56,8 @@ class Subject:
         It is in proportion to what it moves: no number changes its sign.
         """
         y = self.moved(name, 1e-8 * (1 + 1j) * u * self.arguments[name])
-        real, imaginary = float(np.sum(self.dy * (y.real - self.y))), float(np.sum(self.dy * y.imag))
-        return abs(real - imaginary) <= 1e-4 * max(abs(real), abs(imaginary)) + self.rounding(...)
+        change = np.sum(self.dy * (y - self.y))
+        return abs(change.real - change.imag) <= 1e-4 * abs(change) + self.rounding(...)
 
     def rounding(self, moved: Any) -> float:
         """Return how much of a change of L may be rounding, if these outputs move: of 16 digits, 14 are trusted."""
