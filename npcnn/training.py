@@ -82,7 +82,7 @@ class Plan:
         """Return the output of the last step and, in training, the caches of all of them."""
         x, caches = x.astype(self.dtype, copy=False), []
         for step in self.steps:
-            x, cache = _pair(step, "forward must return (y, cache)", step.forward(x, training))
+            x, cache = pair(step, "forward must return (y, cache)", step.forward(x, training))
             if training:
                 caches.append(cache)
         return x, caches
@@ -92,7 +92,7 @@ class Plan:
         dy, grads = dy.astype(self.dtype, copy=False), {}
         for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
             # dL/dx of this step is dL/dy of the one before.
-            dy, step_grads = _pair(step, "backward must return (dx, grads)", step.backward(dy, cache))
+            dy, step_grads = pair(step, "backward must return (dx, grads)", step.backward(dy, cache))
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
@@ -109,9 +109,10 @@ class Plan:
         return len(y) * np.array(means), cache
 
 
-def _pair(step: Layer, promise: str, value: Any) -> Any:
+def pair(whose: Any, promise: str, value: Any) -> Any:
+    """Return value if it is a pair, or raise a TypeError that says what was promised."""
     if not isinstance(value, tuple) or len(value) != 2:
-        raise TypeError(f"{step}: {promise}, got {type(value).__name__}")
+        raise TypeError(f"{whose}: {promise}, got {type(value).__name__}")
     return value
 
 

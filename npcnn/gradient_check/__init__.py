@@ -31,23 +31,23 @@ real part stands still.
 """
 
 import copy
-import math
 from collections import ChainMap
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_count
+from npcnn.checks import check_count, check_number
 from npcnn.gradient_check.contract import broken_promises
 from npcnn.gradient_check.report import GradientError, Result, Row
 from npcnn.gradient_check.slopes import COMPLEX_STEP, METHODS, Arrays, Subject, compare, directions, rms
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
 from npcnn.threads import Workers
-from npcnn.training import Plan, make_plan, shards_of, train_step
+from npcnn.training import Plan, make_plan, pair, shards_of, train_step
 
-__all__ = ["METHODS", "GradientError", "GradientKeeper", "Result", "Row", "check_layer", "check_loss", "check_model"]
+__all__ = ["METHODS", "GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 
 
 def check_layer(
@@ -89,12 +89,12 @@ def check_layer(
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         layer.params = {key: arguments[key] for key in params}
-        y, cache = pair(f"{title}: forward must return (y, cache)", layer.forward(arguments["x"], training))
+        y, cache = pair(title, "forward must return (y, cache)", layer.forward(arguments["x"], training))
         return y, (layer.params, cache)
 
     def backward(dy: Any, cache: Any) -> ChainMap:
         layer.params, cache = cache
-        dx, grads = pair(f"{title}: backward must return (dx, grads)", layer.backward(dy, cache))
+        dx, grads = pair(title, "backward must return (dx, grads)", layer.backward(dy, cache))
         if not isinstance(grads, dict) or "x" in grads:
             raise TypeError(f"{title}: grads must be a dictionary with the keys of params, got {grads!r}")
         return ChainMap({"x": dx}, grads)  # grads itself, so that it is seen if a later call changes it
@@ -108,17 +108,13 @@ def check_layer(
 
 
 def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = "central", **options: Any) -> Result:
-    """Check the gradient of a loss, a name or an object, with respect to y_pred; other arguments as for `check_layer`.
-
-    Raises:
-        ValueError, TypeError: as for `check_layer`.
-    """
+    """Check the gradient of a loss, a name or an object, with respect to y_pred; the rest is as for `check_layer`."""
     loss = copy.deepcopy(loss_named(loss))
     title = type(loss).__name__
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         found = loss.forward(arguments["y_true"], arguments["y_pred"])
-        value, cache = pair(f"{title}: forward must return (value, cache)", found)
+        value, cache = pair(title, "forward must return (value, cache)", found)
         if np.ndim(value):
             raise TypeError(f"{title}: a loss is one number, got an array of shape {np.shape(value)}")
         return value, cache
@@ -132,7 +128,7 @@ def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = 
 
 
 def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint", **options: Any) -> Result:
-    """Check the gradient of a compiled model's loss, exactly as training computes it; arguments as for `check_layer`.
+    """Check the gradient of a compiled model's loss, exactly as training computes it; the rest is as for `check_layer`.
 
     The real `train_step` runs, with its shards, its joined softmax and loss and its threads; in place of an optimizer
     stands an object that keeps the gradients. Give it more than one image to see the sum over shards checked too.
@@ -140,7 +136,6 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
 
     Raises:
         RuntimeError: the model is not built or not compiled.
-        ValueError, TypeError: as for `check_layer`.
     """
     if model.input_shape is None or model.loss is None:
         raise RuntimeError("check_model: the model must be built and compiled first; call compile(...), and build(...)")
@@ -163,7 +158,7 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
 
     def backward(dy: Any, cache: Any) -> Arrays:
         arguments, caches = cache
-        plan, keeper, N = plan_of(arguments), GradientKeeper(), len(arguments["x"])
+        plan, grads = plan_of(arguments), {}
         for step in plan.steps:
             step.needs_dx = True
         try:
@@ -171,31 +166,15 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
         except Exception as error:
             hint = "does a layer keep state outside of its cache? check_layer tells"
             raise RuntimeError(f"{title}: backward fails ({error}); {hint}") from error
-        params = {name: arguments[name] for name in model.params}
+        x, y, keeper = arguments["x"], arguments["y"], SimpleNamespace(update=lambda _, found: grads.update(found))
         with Workers(model.threads) as workers:
-            train_step(plan_of(arguments), keeper, params, arguments["x"], arguments["y"], np.arange(N), workers)
-        return {"x": np.concatenate(dx), **keeper.grads}
+            train_step(plan_of(arguments), keeper, model.params, x, y, np.arange(len(x)), workers)
+        return {"x": np.concatenate(dx), **grads}
 
-    weights = {name: p.copy() for name, p in model.params.items()}
-    arguments = {"x": x.astype(np.float64), **weights, "y": y.copy()}
-    subject = Subject(title, arguments, ["x", *weights], ["x", "y"], forward, backward)
+    arguments = {"x": x.astype(np.float64), **copy.deepcopy(model.params), "y": y.copy()}
+    subject = Subject(title, arguments, ["x", *model.params], ["x", "y"], forward, backward)
     subject.takes_complex = not any(isinstance(step, ConvReLUMaxPool) for step in plan_of(arguments).steps)
     return check(subject, method, **options)
-
-
-class GradientKeeper:
-    """Stands where the optimizer stands, and keeps the gradients instead of following them."""
-
-    def update(self, params: Arrays, grads: Arrays) -> None:
-        """Keep grads."""
-        self.grads = grads
-
-
-def pair(promise: str, value: Any) -> Any:
-    """Return value if it is a pair, or raise a TypeError that says what was promised."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"{promise}, got {type(value).__name__}")
-    return value
 
 
 def check(
@@ -205,26 +184,26 @@ def check(
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
     check_count("entries", entries)
-    if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < math.inf):
-        raise ValueError(f"tolerance must be a positive number, got {tolerance!r}")
     if method == "complex" and not subject.takes_complex:
         hint = "use 'exact', 'adjoint' or 'central', or kernels='loops', 'im2col' or 'jit'"
         raise ValueError(f"{subject.title}: the fused kernels take no complex numbers; {hint}")
     h, usual = METHODS["central" if method == "adjoint" and not subject.takes_complex else method]
+    tolerance = usual if tolerance is None else tolerance
+    check_number("tolerance", tolerance, np.nextafter(0, np.inf), np.inf, "a positive number")
 
     rng = np.random.default_rng([seed, 1])  # of its own: x may well be what default_rng(seed) has given
     grads, problems = broken_promises(subject, rng)
-    result = Result(subject.title, method, h, tolerance or usual, problems=problems)
+    result = Result(subject.title, method, h, tolerance, problems=problems)
     for name, gradient in grads.items():
-        row = Row(name, gradient.shape)
         size = max(1, rms(subject.arguments[name])) if h == METHODS["central"][0] else 1
         typical = max(rms(gradient[np.isfinite(gradient)]), 1e-3)
+        slopes = []
         for where, u in directions(gradient.shape, method, entries, rng):
             analytic = float((gradient * u).sum() if where is None else gradient[where])
             measure, least = partial(subject.slope, name, u), typical * float(np.linalg.norm(u))
-            verdict, error, numeric = compare(measure, h * size, analytic, least, result.tolerance)
-            row.add(where, verdict, error, analytic, numeric)
-        if row.measured == 0 or (where is None and verdict == "kink"):
+            slopes.append((where, *compare(measure, h * size, analytic, least, tolerance)))
+        row = Row(name, gradient.shape, slopes)
+        if row.measured == 0 or slopes[-1][:2] == (None, "kink"):
             hint = "space the values of x, keep them off zero, raise entries, or use method='complex'"
             hint += "" if subject.takes_complex else " and kernels='jit'"
             problems.append(f"{name} is measured at {row.measured} places only, and the rest stands at kinks; {hint}")

@@ -30,15 +30,13 @@ def broken_promises(subject: Subject, rng: np.random.Generator) -> tuple[Arrays,
     given = {**subject.arguments, "dy": subject.dy.copy()}
     returned = subject.backward(given["dy"], cache)
 
-    grads, problems = {}, []
+    grads, problems, taken = {}, [], dict(given)
     for name in dict.fromkeys([*subject.measured, *returned]):
         wanted = describe(given[name] if name in subject.measured else None)
-        if (found := describe(returned.get(name))) == wanted:
-            grads[name] = np.array(returned[name])
-        else:
+        if (found := describe(returned.get(name))) != wanted:
             problems.append(f"backward must return {wanted} as the gradient of {name}, got {found}")
-    taken = dict(given)
-    for name in grads:
+            continue
+        grads[name] = np.array(returned[name])
         for what, array in taken.items():
             if name not in subject.batches and np.shares_memory(returned[name], array):  # (dx may be a view of dy)
                 problems.append(f"the gradient of {name} shares memory with {what}, and training adds to it in place")
@@ -49,7 +47,7 @@ def broken_promises(subject: Subject, rng: np.random.Generator) -> tuple[Arrays,
         what = f"when it runs again, or with one more example ({type(error).__name__}: {error})"
         problems.append(f"forward or backward fails {what}; {HINT}")
     for name, was in {**before, "dy": subject.dy}.items():
-        if not same_bits(given[name], was):
+        if not np.array_equal(given[name], was, equal_nan=True):
             problems.append(f"forward or backward changed its input {name}")
     return grads, problems
 
@@ -67,9 +65,9 @@ def kept_state(
         others[subject.measured[0]] = 0.75 * others[subject.measured[0]]
         other_y, other_cache = subject.forward(others)
         subject.backward(rng.standard_normal(np.shape(other_y)), other_cache)
-    now = {"output": y, **{f"gradient of {name}": returned[name] for name in grads}}
-    for (what, array), first in zip(now.items(), [subject.y, *grads.values()], strict=True):
-        if not same_bits(array, first):
+    held = {"output": (y, subject.y), **{f"gradient of {name}": (returned[name], grads[name]) for name in grads}}
+    for what, (now, first) in held.items():
+        if not np.array_equal(now, first, equal_nan=True):
             yield f"the {what} is not a fresh array: a later call overwrites it"
     unsaid = [name for name in grads if np.isfinite(grads[name]).all()]
     for factor in (1, 2.0**20, 2.0**-20) if subject.y.ndim else (1,):  # powers of two round nothing; a loss has no dy
@@ -99,8 +97,3 @@ def describe(array: Any) -> str:
 def same(a: Any, b: np.ndarray) -> bool:
     """Whether a and b are the same numbers but for rounding."""
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=0, atol=1e-12 * np.abs(b).max()))
-
-
-def same_bits(a: Any, b: Any) -> bool:
-    """Whether a and b are the same numbers to the last bit."""
-    return np.array_equal(a, b, equal_nan=True)

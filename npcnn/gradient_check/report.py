@@ -1,6 +1,7 @@
 """What a gradient check says: a table with a row for each argument, and a verdict."""
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 
@@ -9,46 +10,24 @@ class GradientError(AssertionError):
     """A gradient is wrong, or a layer breaks the contract; the message is the table."""
 
 
-@dataclass
 class Row:
     """What was found out about the gradient with respect to one argument.
 
-    `error` is the largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the
-    places of all that are beyond the tolerance (for "adjoint", which cannot tell: [None]).
+    `checked` counts its slopes, `measured` those of them that could be compared, `kinks` the others. `error` is the
+    largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the places of all
+    that are beyond the tolerance (for "adjoint", which cannot tell: [None]).
     """
 
-    argument: str
-    shape: tuple[int, ...]
-    error: float = 0.0
-    where: tuple[int, ...] | None = None
-    analytic: float = 0.0
-    numeric: float = 0.0
-    checked: int = 0
-    wrong: list[tuple[int, ...] | None] = field(default_factory=list)
-    kinks: int = 0
-
-    def add(self, where: tuple[int, ...] | None, verdict: str, error: float, analytic: float, numeric: float) -> None:
-        """Count what `slopes.compare` found."""
-        self.checked += 1
-        if verdict == "kink":
-            self.kinks += 1
-            return
-        if verdict == "wrong":
-            self.wrong.append(where)
-        if self.checked == self.kinks + 1 or error > self.error:
-            self.error, self.where, self.analytic, self.numeric = error, where, analytic, numeric
-
-    @property
-    def measured(self) -> int:
-        """How many slopes could be compared: not those at kinks."""
-        return self.checked - self.kinks
-
-    @property
-    def verdict(self) -> str:
-        """One word, and for a wrong gradient how much of it is wrong."""
-        if self.wrong:
-            return f"FAIL in {len(self.wrong)}"
-        return "ok" if self.measured else "kinks only"
+    def __init__(self, argument: str, shape: tuple[int, ...], slopes: list[tuple]) -> None:
+        """Take slopes as (where, *what `slopes.compare` returns)."""
+        compared = [slope for slope in slopes if slope[1] != "kink"]
+        self.argument, self.shape = argument, shape
+        self.checked, self.measured = len(slopes), len(compared)
+        self.kinks = self.checked - self.measured
+        self.wrong = [where for where, verdict, *_ in compared if verdict == "wrong"]
+        worst = max(compared, key=itemgetter(2), default=(None, "kink", 0.0, 0.0, 0.0))
+        self.where, _, self.error, self.analytic, self.numeric = worst
+        self.verdict = f"FAIL in {len(self.wrong)}" if self.wrong else "ok" if compared else "kinks only"
 
 
 @dataclass

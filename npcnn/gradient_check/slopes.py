@@ -56,8 +56,8 @@ class Subject:
         It is in proportion to what it moves: no number changes its sign.
         """
         y = self.moved(name, 1e-8 * (1 + 1j) * u * self.arguments[name])
-        real, imaginary = float(np.sum(self.dy * (y.real - self.y))), float(np.sum(self.dy * y.imag))
-        return abs(real - imaginary) <= 1e-4 * max(abs(real), abs(imaginary)) + self.rounding(...)
+        change = np.sum(self.dy * (y - self.y))
+        return abs(change.real - change.imag) <= 1e-4 * abs(change) + self.rounding(...)
 
     def rounding(self, moved: Any) -> float:
         """Return how much of a change of L may be rounding, if these outputs move: of 16 digits, 14 are trusted."""
@@ -66,8 +66,8 @@ class Subject:
 
 def compare(
     measure: Callable[[float], tuple[float, float, float]], h: float, analytic: float, least: float, tolerance: float
-) -> tuple[str, float, float]:
-    """Compare an analytic slope with the measured one; return "ok", "wrong" or "kink", the error, the measured slope.
+) -> tuple[str, float, float, float]:
+    """Compare an analytic slope with the measured one; return "ok", "wrong" or "kink", the error, and both slopes.
 
     A difference across a kink is no derivative. So where the two disagree, h is divided by ten, up to four times:
 
@@ -80,9 +80,9 @@ def compare(
     scale = max(abs(analytic), abs(numeric), least)
     error, verdict = abs(analytic - numeric) / scale, "wrong"
     if not math.isfinite(error):
-        return "wrong", math.inf, numeric
+        return "wrong", math.inf, analytic, numeric
     if error <= tolerance:
-        return "ok", error, numeric
+        return "ok", error, analytic, numeric
     for smaller in h / 10.0 ** np.arange(1, 5):
         wider = bend
         slope, bend, rounding = measure(smaller)
@@ -91,12 +91,12 @@ def compare(
         left = max(abs(analytic - slope) - rounding, 0) / scale
         is_straight = bend <= tolerance * scale + rounding
         if left <= tolerance and (is_straight or h < 1):
-            return "ok", left, slope
+            return "ok", left, analytic, slope
         if is_straight:
-            return "wrong", error, numeric
+            return "wrong", error, analytic, numeric
         if bend > wider / 2:
             verdict = "kink"
-    return verdict, error, numeric
+    return verdict, error, analytic, numeric
 
 
 def directions(shape: tuple[int, ...], method: str, entries: int, rng: np.random.Generator) -> Iterator[tuple]:
