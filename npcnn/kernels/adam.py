@@ -18,17 +18,9 @@ import numpy as np
 from npcnn.kernels.compile import jit
 
 
-def update_numpy(
-    w: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    alpha: np.floating,
-    one_minus_beta_1: np.floating,
-    one_minus_beta_2: np.floating,
-    epsilon: np.floating,
-) -> None:
+def update_numpy(w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *numbers: np.floating) -> None:
     """Change w, m and v in place, one operation on whole arrays after the other."""
+    alpha, one_minus_beta_1, one_minus_beta_2, epsilon = numbers
     m += (g - m) * one_minus_beta_1
     m[abs(m) < np.finfo(m.dtype).tiny] = 0
     v += (g * g - v) * one_minus_beta_2
