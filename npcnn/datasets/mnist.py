@@ -2,15 +2,6 @@
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition",
 Proceedings of the IEEE 86(11), 1998.
-
-    (x_train, y_train), (x_test, y_test) = mnist.load_data()
-
-takes the data from the first of these places that has it:
-
-- `mnist/` in the data folder, which is the one that the variable NPCNN_DATA_DIR names, or else npcnn's in the
-  user's cache;
-- the network: 11 MB, downloaded into that folder;
-- the sample of 5,000 digits that comes with npcnn (see `mnist_sample.md`), after a notice that says so.
 """
 
 import os
@@ -25,8 +16,7 @@ from npcnn.errors import FileFormatError
 
 SOURCES = ("auto", "mnist", "tfds", "sample")
 SAMPLE = Path(__file__).with_name("mnist_sample.npz")
-IMAGE, LABEL = (28, 28), ()
-KEYS = {"x_train": IMAGE, "y_train": LABEL, "x_test": IMAGE, "y_test": LABEL}
+KEYS = {"x_train": (28, 28), "y_train": (), "x_test": (28, 28), "y_test": ()}  # Keras' names, and the shape of an item
 
 NOTICE = """\
 ==============================================================================
@@ -49,11 +39,13 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
     Args:
         source: Where the digits come from:
 
-            - "auto": "mnist" if available, else "sample".
-            - "mnist": the four original files, bit for bit.
+            - "auto": "mnist" if available, else "sample", after a notice that says so.
+            - "mnist": the four original files, bit for bit: those in `mnist/` in the data folder, which is the one
+              that the variable NPCNN_DATA_DIR names, or else npcnn's in the user's cache. What is missing there is
+              downloaded into it, 11 MB.
             - "tfds": the same digits through tensorflow-datasets, which shuffles them: in another order.
             - "sample": 5,000 of MNIST's training digits: of each class the first 400 for training, the other
-              100 for the test. An accuracy on these 1,000 is not a MNIST test accuracy.
+              100 for the test (see `mnist_sample.md`). An accuracy on these 1,000 is not a MNIST test accuracy.
             - a path: a folder with four files of the original names, gzipped or not, or Keras' mnist.npz.
               They may hold any digits in that format.
 
