@@ -62,7 +62,8 @@ def read(path: str | os.PathLike, sequential: type, **given: Any) -> Any:
         except MemoryError:
             raise
         except Exception as error:  # zipfile, json and HDF5 raise a dozen kinds on damaged files
-            reason = str(error) if isinstance(error, ValueError) else f"damaged: {type(error).__name__}: {error}"
+            damage = f"not a .keras file, or damaged: {type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, ValueError) else damage
             raise FileFormatError(f"{path}: {reason[:1000]}") from error
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=3)  # at the line that calls load_model
@@ -71,16 +72,13 @@ def read(path: str | os.PathLike, sequential: type, **given: Any) -> Any:
 
 def _read(file: BinaryIO, sequential: type, given: dict[str, Any], notes: list[str]) -> Any:
     """Return the model; add to `notes` what it lacks."""
-    if not zipfile.is_zipfile(file):
-        raise FileFormatError("damaged, or not a .keras file, which is a zip archive")
     with zipfile.ZipFile(file) as archive:
         names, description = archive.namelist(), read_json(archive, "config.json")
         arguments = config.read_config(description, notes)
-        settings, rng_state = {"seed": None}, None  # where Keras wrote the file
-        if "npcnn.json" in names:
-            settings, rng_state = extras.read_settings(read_json(archive, "npcnn.json"))
+        ours = "npcnn.json" in names  # else Keras wrote the file
+        settings, rng_state = extras.read_settings(read_json(archive, "npcnn.json")) if ours else ({}, None)
         weights.build(arguments["layers"], find(archive, "model.weights.h5").file_size)
-        model = sequential(**{**arguments, **settings, **given})
+        model = sequential(**{"seed": None, **arguments, **settings, **given})
         if rng_state and "seed" not in given:
             model.rng.bit_generator.state, model.seeded = rng_state, True
         if "history.json" in names:

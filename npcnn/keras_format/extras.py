@@ -7,12 +7,12 @@ these become "nan", "inf" and "-inf".
 
 import math
 import re
+from reprlib import repr as short
 from typing import Any
 
 from npcnn.checks import check_count
 from npcnn.errors import FileFormatError
 from npcnn.history import History
-from npcnn.keras_format.archive import short
 from npcnn.kernels import check_rung
 
 # The state of PCG64, NumPy's generator: state, inc (an odd number), has_uint32 and uinteger, in hexadecimal digits.
@@ -31,19 +31,18 @@ def read_settings(value: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the arguments of `Sequential` in an npcnn.json, and the state of the random numbers, in NumPy's form."""
     if not isinstance(value, dict) or value.keys() != {"kernels", "threads", "rng_state"}:
         raise FileFormatError(f"npcnn.json must hold kernels, threads and rng_state, got {short(value)}")
-    kernels, threads, rng_state = value["kernels"], value["threads"], value["rng_state"]
-    check_rung(kernels, "npcnn.json")
-    if threads is not None:
-        check_count("npcnn.json: threads", threads)
-    settings = {"kernels": kernels, "threads": threads, "seed": None}
+    rng_state = value.pop("rng_state")
+    check_rung(value["kernels"], "npcnn.json")
+    if value["threads"] is not None:
+        check_count("npcnn.json: threads", value["threads"])
     if rng_state is None:
-        return settings, None
+        return value, None
     if not isinstance(rng_state, str) or not RNG_STATE.fullmatch(rng_state):
         wanted = "hexadecimal numbers of 32, 32, 1 and 8 digits, the second of them odd"
         raise FileFormatError(f"npcnn.json: rng_state must be {wanted}, got {short(rng_state)}")
     state, inc, has_uint32, uinteger = (int(number, 16) for number in rng_state.split())
     numbers = {"state": {"state": state, "inc": inc}, "has_uint32": has_uint32, "uinteger": uinteger}
-    return settings, {"bit_generator": "PCG64", **numbers}
+    return value, {"bit_generator": "PCG64", **numbers}
 
 
 def write_history(history: History) -> dict[str, Any]:
@@ -65,9 +64,8 @@ def read_history(value: Any) -> History:
         history.epoch = [int(number(epoch)) for epoch in value["epoch"]]
         history.history = {name: [number(v) for v in values] for name, values in value["history"].items()}
         history.interrupted = value.get("interrupted", False)
-        if any(len(values) != len(history.epoch) for values in history.history.values()):
-            raise ValueError
-        if not isinstance(history.interrupted, bool):
+        lengths = {len(values) for values in history.history.values()}
+        if not lengths <= {len(history.epoch)} or not isinstance(history.interrupted, bool):
             raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         form = '{"epoch": [0], "history": {"loss": [0.5]}}, with one value for each epoch'
