@@ -55,7 +55,6 @@ def write_config(model: Any) -> dict[str, Any]:
 
 
 def _write_layer(layer: Layer) -> dict[str, Any]:
-    class_name = _class_name(layer, LAYERS)
     if isinstance(layer, Conv2D) and max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         both = f"strides={layer.strides} and dilation_rate={layer.dilation_rate}"
         raise layer.error(f"cannot be saved with {both}: Keras wants one of the two to be 1")
@@ -63,7 +62,7 @@ def _write_layer(layer: Layer) -> dict[str, Any]:
     for key, value in config.items():
         if callable(value):
             raise layer.error(f"cannot be saved: {key} {value!r} is not npcnn's own, so a file cannot name it")
-    return _describe("keras.layers", class_name, config)
+    return _describe("keras.layers", _class_name(layer, LAYERS), config)
 
 
 def _write_compile_config(model: Any) -> dict[str, Any]:
@@ -185,5 +184,5 @@ def _undescribe(described: Any, owner: str) -> tuple[str, dict[str, Any]]:
     if isinstance(dtype, dict):
         dtype = config["dtype"] = _undescribe(dtype, f"{owner}: dtype")[1].get("name")
     if dtype not in (None, "float32", "float64"):
-        raise UnsupportedError(f"{owner}, {short(class_name)}: dtype must be 'float32' or 'float64', got {short(dtype)}")
+        raise UnsupportedError(f"{owner}, {class_name}: dtype must be 'float32' or 'float64', got {short(dtype)}")
     return class_name, config
