@@ -400,7 +400,7 @@ def test_tfds_is_not_given_a_damaged_file(data, tfds):
 def test_tfds_prepares_in_the_users_cache_when_the_data_folder_is_read_only(data):
     assert mnist_tfds._home() == data / "tfds"
     data.mkdir(mode=0o555)
-    assert mnist_tfds._home() == mnist_files.cache_folder() / "tfds"
+    assert mnist_tfds._home() == pooch.os_cache("npcnn") / "tfds"
 
 
 @needs_full_mnist

@@ -2,24 +2,11 @@
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition",
 Proceedings of the IEEE 86(11), 1998.
-
-    (x_train, y_train), (x_test, y_test) = mnist.load_data()
-
-takes the data from the first of these places that has it:
-
-- `mnist/` in the data folder, which is the one that the variable NPCNN_DATA_DIR names, or else npcnn's in the
-  user's cache;
-- the network: 11 MB, downloaded into that folder;
-- the sample of 5,000 digits that comes with npcnn (see `mnist_sample.md`), after a notice that says so.
 """
 
 import os
 import sys
-import textwrap
-from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from npcnn.datasets import mnist_files, mnist_tfds
 from npcnn.datasets.idx import read_idx
@@ -29,8 +16,19 @@ from npcnn.errors import FileFormatError
 
 SOURCES = ("auto", "mnist", "tfds", "sample")
 SAMPLE = Path(__file__).with_name("mnist_sample.npz")
-IMAGE, LABEL = (28, 28), ()
-KEYS = {"x_train": IMAGE, "y_train": LABEL, "x_test": IMAGE, "y_test": LABEL}
+KEYS = {"x_train": (28, 28), "y_train": (), "x_test": (28, 28), "y_test": ()}  # Keras' names, and the shape of an item
+
+NOTICE = """\
+==============================================================================
+THIS IS NOT THE FULL MNIST.
+{}.
+Instead you get the sample that comes with npcnn: 5,000 of MNIST's 60,000
+training digits, 4,000 to train on and 1,000 to test on. An accuracy on these
+1,000 is not a MNIST test accuracy.
+To get the full set, run again with a network (11 MB are downloaded, once), or
+put the four files named *-ubyte.gz into a folder DIR/mnist and set
+NPCNN_DATA_DIR=DIR.
+=============================================================================="""
 
 
 def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
@@ -41,11 +39,13 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
     Args:
         source: Where the digits come from:
 
-            - "auto": "mnist" if available, else "sample".
-            - "mnist": the four original files, bit for bit.
+            - "auto": "mnist" if available, else "sample", after a notice that says so.
+            - "mnist": the four original files, bit for bit: those in `mnist/` in the data folder, which is the one
+              that the variable NPCNN_DATA_DIR names, or else npcnn's in the user's cache. What is missing there is
+              downloaded into it, 11 MB.
             - "tfds": the same digits through tensorflow-datasets, which shuffles them: in another order.
             - "sample": 5,000 of MNIST's training digits: of each class the first 400 for training, the other
-              100 for the test. An accuracy on these 1,000 is not a MNIST test accuracy.
+              100 for the test (see `mnist_sample.md`). An accuracy on these 1,000 is not a MNIST test accuracy.
             - a path: a folder with four files of the original names, gzipped or not, or Keras' mnist.npz.
               They may hold any digits in that format.
 
@@ -60,17 +60,15 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
     if source == "tfds":
         return mnist_tfds.load()
     if source == "mnist":
-        return _read_folder(mnist_files.fetch())
-    path = SAMPLE if source == "sample" else Path(source)
-    return _read_folder(path) if path.is_dir() else _read_npz(path)
+        return _read(mnist_files.fetch())
+    return _read(SAMPLE if source == "sample" else Path(source))
 
 
 def resolve(source: str | os.PathLike[str] = "auto") -> str:
     """Return where load_data(source) takes its digits: "mnist", "tfds", "sample", or an absolute path.
 
-    "auto" is decided here, so that a program can say which digits it measured. Original files
-    that are not here are downloaded; if that fails, a notice on stderr says why, and the answer is "sample".
-    Damaged files are an error, never a reason to take the sample.
+    "auto" is decided here, so that a program can say which digits it measured. If it becomes "sample", a notice on
+    stderr says why; damaged files are an error, never a reason to take the sample.
     """
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
@@ -78,7 +76,7 @@ def resolve(source: str | os.PathLike[str] = "auto") -> str:
         try:
             mnist_files.fetch()
         except mnist_files.DownloadError as error:
-            print(_notice(error), file=sys.stderr, flush=True)
+            print(NOTICE.format(error), file=sys.stderr, flush=True)
             return "sample"
         return "mnist"
     if source in SOURCES:
@@ -91,39 +89,22 @@ def resolve(source: str | os.PathLike[str] = "auto") -> str:
     raise ValueError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
 
 
-def _notice(error: mnist_files.DownloadError) -> str:
-    paragraphs = [
-        "THIS IS NOT THE FULL MNIST.",
-        f"{error}.",
-        "Instead you get the sample that comes with npcnn: 5,000 of MNIST's 60,000 training digits, 4,000 to "
-        "train on and 1,000 to test on. An accuracy on these 1,000 is not a MNIST test accuracy.",
-        "To get the full set, run again with a network (11 MB are downloaded, once), or put the four files "
-        "named *-ubyte.gz into a folder DIR/mnist and set NPCNN_DATA_DIR=DIR.",
-    ]
-    rule = "=" * 78
-    filled = [textwrap.fill(text, 78, break_long_words=False, break_on_hyphens=False) for text in paragraphs]
-    return "\n".join([rule, *filled, rule])
-
-
-def _read_folder(folder: Path) -> tuple[Split, Split]:
-    found = mnist_files.find(folder)
-    if missing := [name for name in mnist_files.NAMES if name not in found]:
-        raise FileNotFoundError(f"{folder}: there is no {', no '.join(missing)}, with or without .gz")
-    files = dict(zip(KEYS, found.values(), strict=True))
-    return _splits({key: read_idx(files[key], shape) for key, shape in KEYS.items()}, files)
-
-
-def _read_npz(path: Path) -> tuple[Split, Split]:
-    return _splits(read_npz(path, KEYS), {key: f"{path}: {key}" for key in KEYS})
-
-
-def _splits(arrays: dict[str, np.ndarray], where: Mapping[str, object]) -> tuple[Split, Split]:
-    """Return what `load_data` returns, once labels are known to fit; `where` says where each array comes from."""
-    train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
-    for (images, labels), place in ((train, where["y_train"]), (test, where["y_test"])):
+def _read(path: Path) -> tuple[Split, Split]:
+    """Return what `load_data` returns, from a folder with the four files or from a file like Keras'."""
+    if path.is_dir():
+        found = mnist_files.find(path)
+        if missing := [name for name in mnist_files.NAMES if name not in found]:
+            raise FileNotFoundError(f"{path}: there is no {', no '.join(missing)}, with or without .gz")
+        places = [str(file) for file in found.values()]
+        arrays = [read_idx(file, shape) for file, shape in zip(found.values(), KEYS.values(), strict=True)]
+    else:
+        places = [f"{path}: {key}" for key in KEYS]
+        arrays = [*read_npz(path, KEYS).values()]
+    for images, labels, place in zip(arrays[::2], arrays[1::2], places[1::2], strict=True):
         if len(labels) != len(images):
             raise FileFormatError(f"{place}: {len(labels):,} labels for {len(images):,} images")
         if labels.max() > 9:
             n = int(labels.argmax())
             raise FileFormatError(f"{place}: label number {n:,} is {labels[n]}, must be 0 to 9")
-    return train, test
+    x_train, y_train, x_test, y_test = arrays
+    return (x_train, y_train), (x_test, y_test)

@@ -1,12 +1,13 @@
 """The four original files of MNIST: where they stand, how they get there, and whether they are genuine."""
 
 import errno
-import hashlib
 import os
 import threading
 from concurrent.futures import Future, wait
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pooch
 
 from npcnn.errors import FileFormatError
 
@@ -33,15 +34,7 @@ class DownloadError(OSError):
 
 def data_folder() -> Path:
     """Return the folder that the environment variable NPCNN_DATA_DIR names, or else npcnn's in the user's cache."""
-    setting = os.environ.get("NPCNN_DATA_DIR")
-    return Path(os.path.expanduser(setting)) if setting else cache_folder()
-
-
-def cache_folder() -> Path:
-    """Return npcnn's folder in the user's cache."""
-    import pooch
-
-    return Path(pooch.os_cache("npcnn"))
+    return Path(os.path.expanduser(os.environ.get("NPCNN_DATA_DIR") or pooch.os_cache("npcnn")))
 
 
 def is_writable(folder: Path) -> bool:
@@ -63,9 +56,7 @@ def find_genuine(folder: Path) -> dict[str, Path]:
     """Do as `find` does; raise FileFormatError unless each is, bit for bit, the file of that name as published."""
     found = find(folder)
     for path in found.values():
-        with open(path, "rb") as file:
-            got = hashlib.file_digest(file, "sha256").hexdigest()
-        if got != SHA256[path.name]:
+        if (got := pooch.file_hash(path)) != SHA256[path.name]:
             raise FileFormatError(
                 f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
                 "Delete it and it will be downloaded again; to read other data, give load_data its folder."
@@ -74,7 +65,9 @@ def find_genuine(folder: Path) -> dict[str, Path]:
 
 
 def fetch() -> Path:
-    """Return the folder that has the four files, each checked; what is missing is downloaded.
+    """Return the folder that has the four files, each checked.
+
+    What is missing is downloaded; it gets its name only once it is complete and checked.
 
     Raises:
         FileFormatError: A file is not MNIST's.
@@ -82,32 +75,27 @@ def fetch() -> Path:
     """
     folder = data_folder() / "mnist"
     found = find_genuine(folder)
-    if missing := [f"{name}.gz" for name in NAMES if name not in found]:
-        download(missing, folder)
-    return folder
-
-
-def download(names: list[str], folder: Path) -> None:
-    """Download files into the folder, each under its name only once it is complete and checked."""
-    import pooch
+    missing = [f"{name}.gz" for name in NAMES if name not in found]
+    if not missing:
+        return folder
 
     def transfer(url: str, file: str, caller: pooch.Pooch | None) -> None:
         pooch.HTTPDownloader(progressbar=True, timeout=(FIRST_ANSWER, NEXT_ANSWER))(url, file, caller)
         os.chmod(file, 0o644)  # pooch's temporary file is private, but data folders are shared
 
-    lacking = f"{folder} lacks {', '.join(names)}"
+    lacking = f"{folder} lacks {', '.join(missing)}"
     if not is_writable(folder):
         raise DownloadError(f"{lacking}, and nothing can be written into that folder")
     try:
         knock()
-        for name in names:
-            try:
-                pooch.retrieve(URL + name, SHA256[name], fname=name, path=folder, downloader=transfer)
-            except ValueError as error:  # pooch: the hash is wrong
-                raise FileFormatError(f"{folder / name}: {error}") from error
+        for name in missing:
+            pooch.retrieve(URL + name, SHA256[name], fname=name, path=folder, downloader=transfer)
     except OSError as error:
         host, why = urlsplit(URL).hostname, error.strerror or type(error).__name__
         raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from error
+    except ValueError as error:  # pooch: the hash is wrong
+        raise FileFormatError(f"{folder / name}: {error}") from error
+    return folder
 
 
 def knock() -> None:
@@ -117,8 +105,6 @@ def knock() -> None:
     not count for the look-up of its name, which can take long without a network. Hence a thread, which is
     left behind when the time is up.
     """
-    import pooch
-
     answer: Future[bool] = Future()
 
     def ask() -> None:

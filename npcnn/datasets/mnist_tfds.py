@@ -4,12 +4,12 @@ It prepares the data once, in about 20 seconds, in a folder `tfds` below the dat
 files stand in the data folder, gzipped, it takes those and needs no network; else it downloads them.
 """
 
-import importlib
 import tempfile
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pooch
 
 from npcnn.datasets import mnist_files
 from npcnn.errors import FileFormatError
@@ -25,25 +25,22 @@ def load() -> tuple[Split, Split]:
         DownloadError: The data is not prepared yet, an original file is missing, and there is no network.
         FileFormatError: An original file is damaged, or the prepared data is.
     """
-    tfds, tensorflow = _import("tensorflow_datasets"), _import("tensorflow")
+    try:
+        import tensorflow_datasets as tfds
+        from tensorflow import errors
+    except ImportError as error:
+        how = 'pip install "npcnn[tfds]" brings it where TensorFlow has a wheel'
+        raise ImportError(f'source "tfds" needs tensorflow_datasets: {how} ({error})') from error
     home = _home()
     if not tfds.builder("mnist", data_dir=home).is_prepared():
         _prepare(tfds, home)
     builder = tfds.builder("mnist", data_dir=home)
     try:
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
-    except tensorflow.errors.OpError as error:
+    except errors.OpError as error:
         raise FileFormatError(f"{builder.data_path}: damaged, delete this folder: {error.message}") from error
     train, test = ((part["image"][..., 0], part["label"].astype(np.uint8)) for part in (train, test))
     return train, test
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        how = 'pip install "npcnn[tfds]" brings it where TensorFlow has a wheel'
-        raise ImportError(f'source "tfds" needs {name}: {how} ({error})') from error
 
 
 def _home() -> Path:
@@ -51,7 +48,7 @@ def _home() -> Path:
     home = mnist_files.data_folder().absolute() / "tfds"
     if (home / "mnist").is_dir() or mnist_files.is_writable(home):
         return home
-    return mnist_files.cache_folder() / "tfds"
+    return Path(pooch.os_cache("npcnn")) / "tfds"
 
 
 def _prepare(tfds: ModuleType, home: Path) -> None:

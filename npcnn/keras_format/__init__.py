@@ -3,8 +3,8 @@
     metadata.json      which version of Keras' format this is
     config.json        layers, optimizer, loss and metrics: see `config.py`
     model.weights.h5   the weights and the optimizer's state: see `weights.py`
-    npcnn.json         kernels, threads and random numbers; like the next, ours and ignored by Keras: see `extras.py`
-    history.json       what `fit` returned
+    npcnn.json         kernels, threads and random numbers; like the next, ours and ignored by Keras
+    history.json       what `fit` returned; JSON has no NaN and no infinity, so these become "nan", "inf" and "-inf"
 
 A file is written whole or not at all; a model that it cannot hold is a ValueError before anything is written.
 
@@ -13,17 +13,27 @@ member decompressed, its size is checked against what the file can hold. Whateve
 FileFormatError, which says what, and in `read` gets the name of the file.
 """
 
+import math
 import os
+import re
 import warnings
 import zipfile
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, BinaryIO
 
+from npcnn.checks import check_count
 from npcnn.errors import FileFormatError
-from npcnn.keras_format import config, extras, weights
+from npcnn.history import History
+from npcnn.keras_format import config, weights
 from npcnn.keras_format.archive import find, read_json, read_member, to_json, write_archive
+from npcnn.kernels import check_rung
 
 KERAS_VERSION = "3.15.1"  # the one these files were compared with
+
+# The state of PCG64, NumPy's generator: state, inc (an odd number), has_uint32 and uinteger, in hexadecimal digits. It
+# is null for a model with seed=None, which starts anew each time.
+RNG_STATE = re.compile("[0-9a-f]{32} [0-9a-f]{31}[13579bdf] [01] [0-9a-f]{8}")
 
 
 def write(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
@@ -38,9 +48,9 @@ def write(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
     if path.exists() and not overwrite:
         raise FileExistsError(f"save: {path} exists, and overwrite is False")
     members = {"metadata.json": {"keras_version": KERAS_VERSION}, "config.json": config.write_config(model)}
-    members["npcnn.json"] = extras.write_settings(model)
+    members["npcnn.json"] = _write_settings(model)
     if model.history is not None:
-        members["history.json"] = extras.write_history(model.history)
+        members["history.json"] = _write_history(model.history)
     contents = {name: to_json(value) for name, value in members.items()}
     contents["model.weights.h5"] = weights.write_weights(model)
     write_archive(Path(os.path.realpath(path)), contents)  # of a symbolic link, the file behind it
@@ -62,7 +72,8 @@ def read(path: str | os.PathLike, sequential: type, **given: Any) -> Any:
         except MemoryError:
             raise
         except Exception as error:  # zipfile, json and HDF5 raise a dozen kinds on damaged files
-            reason = str(error) if isinstance(error, ValueError) else f"damaged: {type(error).__name__}: {error}"
+            damage = f"not a .keras file, or damaged: {type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, ValueError) else damage
             raise FileFormatError(f"{path}: {reason[:1000]}") from error
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=3)  # at the line that calls load_model
@@ -71,20 +82,17 @@ def read(path: str | os.PathLike, sequential: type, **given: Any) -> Any:
 
 def _read(file: BinaryIO, sequential: type, given: dict[str, Any], notes: list[str]) -> Any:
     """Return the model; add to `notes` what it lacks."""
-    if not zipfile.is_zipfile(file):
-        raise FileFormatError("damaged, or not a .keras file, which is a zip archive")
     with zipfile.ZipFile(file) as archive:
         names, description = archive.namelist(), read_json(archive, "config.json")
         arguments = config.read_config(description, notes)
-        settings, rng_state = {"seed": None}, None  # where Keras wrote the file
-        if "npcnn.json" in names:
-            settings, rng_state = extras.read_settings(read_json(archive, "npcnn.json"))
+        ours = "npcnn.json" in names  # else Keras wrote the file
+        settings, rng_state = _read_settings(read_json(archive, "npcnn.json")) if ours else ({}, None)
         weights.build(arguments["layers"], find(archive, "model.weights.h5").file_size)
-        model = sequential(**{**arguments, **settings, **given})
+        model = sequential(**{"seed": None, **arguments, **settings, **given})
         if rng_state and "seed" not in given:
             model.rng.bit_generator.state, model.seeded = rng_state, True
         if "history.json" in names:
-            model.history = extras.read_history(read_json(archive, "history.json"))
+            model.history = _read_history(read_json(archive, "history.json"))
         try:
             if training := config.read_compile_config(description.get("compile_config")):
                 model.compile(**training)
@@ -92,3 +100,60 @@ def _read(file: BinaryIO, sequential: type, given: dict[str, Any], notes: list[s
             notes.append(f"{error}. The model can predict; compile it before you train or evaluate it.")
         weights.read_weights(read_member(archive, "model.weights.h5"), model)
     return model
+
+
+# ------------------------------------------------------------------ npcnn.json and history.json
+
+
+def _write_settings(model: Any) -> dict[str, Any]:
+    """Return what npcnn.json says."""
+    state = model.rng.bit_generator.state
+    numbers = {**state, **state["state"]}
+    rng_state = "{state:032x} {inc:032x} {has_uint32:x} {uinteger:08x}".format(**numbers) if model.seeded else None
+    return {"kernels": model.kernels, "threads": model.threads, "rng_state": rng_state}
+
+
+def _read_settings(value: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the arguments of `Sequential` in an npcnn.json, and the state of the random numbers, in NumPy's form."""
+    if not isinstance(value, dict) or value.keys() != {"kernels", "threads", "rng_state"}:
+        raise FileFormatError(f"npcnn.json must hold kernels, threads and rng_state, got {short(value)}")
+    rng_state = value.pop("rng_state")
+    check_rung(value["kernels"], "npcnn.json")
+    if value["threads"] is not None:
+        check_count("npcnn.json: threads", value["threads"])
+    if rng_state is None:
+        return value, None
+    if not isinstance(rng_state, str) or not RNG_STATE.fullmatch(rng_state):
+        wanted = "hexadecimal numbers of 32, 32, 1 and 8 digits, the second of them odd"
+        raise FileFormatError(f"npcnn.json: rng_state must be {wanted}, got {short(rng_state)}")
+    state, inc, has_uint32, uinteger = (int(number, 16) for number in rng_state.split())
+    numbers = {"state": {"state": state, "inc": inc}, "has_uint32": has_uint32, "uinteger": uinteger}
+    return value, {"bit_generator": "PCG64", **numbers}
+
+
+def _write_history(history: History) -> dict[str, Any]:
+    """Return what history.json says."""
+    values = {name: [v if math.isfinite(v) else str(v) for v in values] for name, values in history.history.items()}
+    return {"epoch": history.epoch, "history": values, "interrupted": history.interrupted}
+
+
+def _read_history(value: Any) -> History:
+    """Return the history in a history.json."""
+
+    def number(value: Any) -> float:
+        if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
+            return float(value)
+        raise ValueError
+
+    history = History()
+    try:
+        history.epoch = [int(number(epoch)) for epoch in value["epoch"]]
+        history.history = {name: [number(v) for v in values] for name, values in value["history"].items()}
+        history.interrupted = value.get("interrupted", False)
+        lengths = {len(values) for values in history.history.values()}
+        if not lengths <= {len(history.epoch)} or not isinstance(history.interrupted, bool):
+            raise ValueError
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        form = '{"epoch": [0], "history": {"loss": [0.5]}}, with one value for each epoch'
+        raise FileFormatError(f"history.json must be like {form}; got {short(value)}") from None
+    return history

@@ -21,15 +21,12 @@ def write_archive(path: Path, members: dict[str, bytes]) -> None:
         with open(temporary, "xb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, data in members.items():
-                    info = zipfile.ZipInfo(name)  # without the time: equal models make equal files
-                    info.external_attr = 0o644 << 16
-                    archive.writestr(info, data)
+                    archive.writestr(zipfile.ZipInfo(name), data)  # without the time: equal models make equal files
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:  # Ctrl-C too
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)  # it is there only after a failure, or Ctrl-C
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -61,13 +58,10 @@ def find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return what a member holds: as much as it claims and never more, checked against its CRC-32."""
+    """Return what a member holds, never more than it claims, checked against its CRC-32."""
     info = find(archive, name)
     with archive.open(info) as file:
-        data = file.read(info.file_size)
-    if len(data) != info.file_size:
-        raise FileFormatError(f"{name} is cut short: {len(data):,} bytes of {info.file_size:,}")
-    return data
+        return file.read(info.file_size)
 
 
 def read_json(archive: zipfile.ZipFile, name: str) -> Any:
@@ -88,9 +82,3 @@ def read_json(archive: zipfile.ZipFile, name: str) -> Any:
         raise FileFormatError(f"{name} claims {size:,} bytes, may have {JSON_LIMIT:,}")
     text = read_member(archive, name).decode()
     return json.loads(text, object_pairs_hook=unique, parse_int=number, parse_float=number, parse_constant=number)
-
-
-def short(value: Any) -> str:
-    """Return value as an error message shows it; a stranger's may be as long as the file."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -80,9 +80,7 @@ def read_weights(data: bytes, model: Any) -> None:
 def _read_optimizer(file: h5py.File, optimizer: Optimizer, params: dict[str, np.ndarray]) -> None:
     slots = _slots(optimizer, params)
     wanted = [((), np.int64, np.int32), ((), np.float32), *((params[key].shape, params[key].dtype) for _, key in slots)]
-    arrays = _read_arrays(file, "optimizer/vars", optimizer.name, wanted, 0, 2)  # 2: compiled, but not trained
-    if not arrays:
-        return
+    arrays = _read_arrays(file, "optimizer/vars", optimizer.name, wanted, 2)  # 2: compiled, but not trained
     iterations, learning_rate, *remembered = arrays
     if not 0 <= iterations < 1 << 53 or learning_rate <= 0:
         raise FileFormatError(f"optimizer/vars claims {iterations} steps with learning rate {learning_rate}")
