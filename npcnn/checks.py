@@ -29,10 +29,17 @@ def check_pair(name: str, value: Any) -> tuple[int, int]:
     return down, across
 
 
-def check_number(name: str, value: Any, low: float, high: float, wanted: str) -> float:
-    """Return value as a float from `low` to below `high`; `wanted` says so in words."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not low <= value < high:
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+def check_positive(name: str, value: Any) -> float:
+    """Return value as a float above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
+        raise ValueError(f"{name} must be a positive number, got {value!r}")
+    return float(value)
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return value as a float from 0 to below 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
+        raise ValueError(f"{name} must be a number from 0 to below 1, got {value!r}")
     return float(value)
 
 

@@ -70,17 +70,18 @@ def _truncated_normal(shape: tuple[int, ...], rng: np.random.Generator, stddev: 
 BY_NAME = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros, ones)}
 
 
-def get(initializer: str | Initializer) -> Initializer:
+def get(initializer: str | Initializer, argument: str = "initializer") -> Initializer:
     """Return the initializer of that name, or the function itself.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name; `argument` is what the caller calls it.
     """
     if callable(initializer):
         return initializer
     if isinstance(initializer, str) and initializer in BY_NAME:
         return BY_NAME[initializer]
-    raise ValueError(f"must be one of {', '.join(BY_NAME)}, or a function (shape, rng) -> array, got {initializer!r}")
+    wanted = f"{', '.join(BY_NAME)}, or a function (shape, rng) -> array"
+    raise ValueError(f"{argument} must be one of {wanted}, got {initializer!r}")
 
 
 def name_of(initializer: Initializer) -> str | Initializer:

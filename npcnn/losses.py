@@ -182,8 +182,7 @@ class CategoricalCrossentropy(_Crossentropy):
         if labels.shape != shape:
             hint = "; for class numbers use 'sparse_categorical_crossentropy'" if labels.shape == shape[:1] else ""
             raise ValueError(f"{self.name}: y must have shape {shape}, as the predictions, got {labels.shape}{hint}")
-        numbers = labels.dtype.kind in "biuf"
-        if not (numbers and np.all(labels >= 0) and np.allclose(labels.sum(axis=-1), 1, atol=1e-3)):
+        if labels.dtype.kind not in "biuf" or (labels < 0).any() or not np.allclose(labels.sum(axis=-1), 1, atol=1e-3):
             raise ValueError(f"{self.name}: each row of y must be probabilities that add up to 1 (one-hot, say)")
         return labels
 

@@ -4,13 +4,14 @@ import contextlib
 import itertools
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from npcnn import losses, optimizers
-from npcnn.checks import as_array, check_count, check_dtype, check_images, check_labels, check_number, check_seed
+from npcnn.checks import as_array, check_count, check_dtype, check_fraction, check_images, check_labels, check_seed
 from npcnn.console import Progress, resolve_verbose, summary_table
 from npcnn.history import History
 from npcnn.kernels import DEFAULT, check_rung
@@ -415,17 +416,17 @@ class Sequential:
         taken = {layer.name for layer in self.layers if layer.name}
         if len(taken) < sum(layer.name is not None for layer in self.layers):
             raise ValueError(f"Sequential: two layers have the same name: {[x.name for x in self.layers]}")
+        counters: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
         for layer in self.layers:
             if layer.name is None:
                 kind = layer.default_name
-                names = (kind if i == 0 else f"{kind}_{i}" for i in itertools.count())
-                layer.name = next(name for name in names if name not in taken)
+                layer.name = next(name for i in counters[kind] if (name := f"{kind}_{i}" if i else kind) not in taken)
                 taken.add(layer.name)
 
 
 def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, tuple | None]:
     """Cut the last `share` of the examples off, for validation."""
-    check_number("validation_split", share, 0, 1, "a number from 0 to below 1")
+    check_fraction("validation_split", share)
     at = int(len(x) * (1 - share))
     if at == 0:
         raise ValueError(f"validation_split={share} of {len(x)} examples leaves none to train on")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.checks import check_flag, check_number
+from npcnn.checks import check_flag, check_fraction, check_positive
 
 
 class Optimizer:
@@ -27,7 +27,7 @@ class Optimizer:
     name: str
 
     def __init__(self, learning_rate: float, kernels: str | None = None) -> None:
-        self.learning_rate = self._positive("learning_rate", learning_rate)
+        self.learning_rate = check_positive(f"{type(self).__name__}: learning_rate", learning_rate)
         self.kernels = kernels
         if kernels is not None:
             ladder.check_rung(kernels, type(self).__name__)
@@ -67,13 +67,6 @@ class Optimizer:
         """The arguments that make this optimizer again, under Keras' names."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if name != "kernels"}
 
-    def _positive(self, argument: str, value: Any) -> float:
-        name = f"{type(self).__name__}: {argument}"
-        return check_number(name, value, np.nextafter(0, np.inf), np.inf, "a positive number")
-
-    def _fraction(self, argument: str, value: Any) -> float:
-        return check_number(f"{type(self).__name__}: {argument}", value, 0.0, 1.0, "a number from 0 to below 1")
-
 
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked for.
@@ -107,7 +100,7 @@ class SGD(Optimizer):
         kernels: str | None = None,
     ) -> None:
         super().__init__(learning_rate, kernels)
-        self.momentum = self._fraction("momentum", momentum)
+        self.momentum = check_fraction("SGD: momentum", momentum)
         self.nesterov = check_flag("SGD: nesterov", nesterov)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
@@ -157,9 +150,9 @@ class Adam(Optimizer):
         kernels: str | None = None,
     ) -> None:
         super().__init__(learning_rate, kernels)
-        self.beta_1 = self._fraction("beta_1", beta_1)
-        self.beta_2 = self._fraction("beta_2", beta_2)
-        self.epsilon = self._positive("epsilon", epsilon)
+        self.beta_1 = check_fraction("Adam: beta_1", beta_1)
+        self.beta_2 = check_fraction("Adam: beta_2", beta_2)
+        self.epsilon = check_positive("Adam: epsilon", epsilon)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
         """Change w in place, given g = dL/dw."""
@@ -184,5 +177,4 @@ def get(optimizer: Any) -> Any:
         return classes[optimizer.lower()]()
     if callable(getattr(optimizer, "update", None)) and not isinstance(optimizer, type):
         return optimizer
-    names = ", ".join(map(repr, classes))
-    raise ValueError(f"optimizer must be one of {names}, or an object from npcnn.optimizers; got {optimizer!r}")
+    raise ValueError(f"optimizer must be 'adam', 'sgd' or an object from npcnn.optimizers; got {optimizer!r}")

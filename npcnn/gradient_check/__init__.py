@@ -38,7 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_count, check_number
+from npcnn.checks import check_count, check_positive
 from npcnn.gradient_check.contract import broken_promises
 from npcnn.gradient_check.report import GradientError, Result, Row
 from npcnn.gradient_check.slopes import COMPLEX_STEP, METHODS, Arrays, Subject, compare, directions, rms
@@ -189,7 +189,7 @@ def check(
         raise ValueError(f"{subject.title}: the fused kernels take no complex numbers; {hint}")
     h, usual = METHODS["central" if method == "adjoint" and not subject.takes_complex else method]
     tolerance = usual if tolerance is None else tolerance
-    check_number("tolerance", tolerance, np.nextafter(0, np.inf), np.inf, "a positive number")
+    check_positive("tolerance", tolerance)
 
     rng = np.random.default_rng([seed, 1])  # of its own: x may well be what default_rng(seed) has given
     grads, problems = broken_promises(subject, rng)

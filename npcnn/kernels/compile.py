@@ -89,9 +89,9 @@ def _private_parts() -> tuple[type, type, bool]:
         def define_pipelines(self) -> list:  # called when there is something to compile
             text = "npcnn: compiling kernels for new layer sizes; numba caches them on disk if it can"
             self.say_once(text, file=sys.stderr)
-            flags, context = self.state.flags, self.state.targetctx  # of this kernel alone
+            context = self.state.targetctx  # like the flags, of this kernel alone
             # Else every store might change what was read before, and no sum could stay in a register.
-            flags.noalias = True
+            self.state.flags.noalias = True
             context.post_lowering = functools.partial(self.fill_registers, context.post_lowering)
             return super().define_pipelines()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from npcnn.kernels.compile import cached, jit
-from npcnn.kernels.registers import aligned, block_size, padded, padded_size
+from npcnn.kernels.registers import aligned, block_size, padded
 from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
 
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
@@ -169,8 +169,9 @@ def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
     xp, w, strides, pads, dilation, y_shape = cache
     check_shape("conv2d", "dy", dy, y_shape)
     (KH, KW, C, F), dtype = w.shape, np.result_type(dy, xp, w)
-    dw, block = np.zeros((KH, KW, C, padded_size(F, dtype)), dtype), block_size(F, dtype)
-    _dw(block)(padded(dy, dtype), xp, dw, *aligned((4, block), dtype), *strides, *dilation)
+    dy_rows, block = padded(dy, dtype), block_size(F, dtype)
+    dw = np.zeros((KH, KW, C, dy_rows.shape[3]), dtype)
+    _dw(block)(dy_rows, xp, dw, *aligned((4, block), dtype), *strides, *dilation)
     dw, db = np.ascontiguousarray(dw[..., :F]), dy.sum(axis=(0, 1, 2), dtype=dtype)
     if not need_dx:
         return None, dw, db

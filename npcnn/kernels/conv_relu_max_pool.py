@@ -27,7 +27,7 @@ import numpy as np
 
 from npcnn.kernels.compile import cached, jit
 from npcnn.kernels.registers import aligned, block_size, padded
-from npcnn.kernels.windows import Pads, crop, output_size, pad
+from npcnn.kernels.windows import Pads, check_shape, crop, output_size, pad
 
 FLOATS = np.dtype("float32"), np.dtype("float64")
 NO_WINNER = 4  # the winner of a window in which no position is above zero
@@ -67,8 +67,7 @@ def backward(dy: np.ndarray, cache: Any, need_dx: bool = True) -> tuple[np.ndarr
     """
     x, w, winner, pads = cache
     _check_float(dy=dy)
-    if dy.shape != winner.shape:
-        raise ValueError(f"conv_relu_max_pool: dy must have the shape of y, {winner.shape}, got {dy.shape}")
+    check_shape("conv_relu_max_pool", "dy", dy, winner.shape)
     dy = np.ascontiguousarray(dy, x.dtype)
     (N, H, W, C), (KH, KW, _, F), (_, OH, OW, _) = x.shape, w.shape, dy.shape
     dw, db = aligned(w.shape, x.dtype), np.zeros(F, x.dtype)

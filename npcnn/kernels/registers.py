@@ -26,16 +26,11 @@ def block_size(size: int, dtype: np.dtype) -> int:
     return -(-size // (blocks * numbers)) * numbers
 
 
-def padded_size(size: int, dtype: np.dtype) -> int:
-    """Return `size`, rounded up to whole blocks."""
-    block = block_size(size, dtype)
-    return -(-size // block) * block
-
-
 def padded(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `array` with zeros at the end of its rows, up to whole blocks; itself, if it is like that already."""
     *outer, size = array.shape
-    width = padded_size(size, dtype)
+    block = block_size(size, dtype)
+    width = -(-size // block) * block
     if width == size and array.dtype == dtype and array.flags.c_contiguous and array.ctypes.data % LINE == 0:
         return array
     rows = aligned((*outer, width), dtype)

@@ -30,11 +30,13 @@ def output_size(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)
     return OH, OW
 
 
-def same_padding(size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Pads:
-    """Return the padding with which ceil(H / SH) x ceil(W / SW) windows fit.
+def find_pads(padding: str, size: Pair, window: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Pads:
+    """Return no padding for "valid"; for "same" that with which ceil(H / SH) x ceil(W / SW) windows fit.
 
     If its total is odd, the extra one goes below or on the right, as in Keras on TensorFlow.
     """
+    if padding == "valid":
+        return NO_PADS
     (H, W), (KH, KW), (SH, SW), (DH, DW) = size, window, strides, dilation
     rows = max((-(-H // SH) - 1) * SH + DH * (KH - 1) + 1 - H, 0)
     columns = max((-(-W // SW) - 1) * SW + DW * (KW - 1) + 1 - W, 0)

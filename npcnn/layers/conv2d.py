@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from npcnn.checks import check_count, check_padding, check_pair
-from npcnn.kernels.windows import NO_PADS, output_size, same_padding
+from npcnn.kernels.windows import find_pads, output_size
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.weighted import WeightedLayer
 
@@ -80,15 +80,11 @@ class Conv2D(WeightedLayer):
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Allocate kernel (KH, KW, C, F) and bias (F,) for images of `input_shape` (H, W, C)."""
         H, W, C = self.check_input_shape(input_shape, "H, W, C")
-        self.pads = NO_PADS
-        if self.padding == "same":
-            self.pads = same_padding((H, W), self.kernel_size, self.strides, self.dilation_rate)
+        self.pads = find_pads(self.padding, (H, W), self.kernel_size, self.strides, self.dilation_rate)
         OH, OW = output_size((H, W), self.kernel_size, self.strides, self.dilation_rate, self.pads)
         if OH < 1 or OW < 1:
-            raise self.error(
-                f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate} is larger than the "
-                f"{H} x {W} input; use a smaller kernel or padding='same'"
-            )
+            size = f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate}"
+            raise self.error(f"{size} is larger than the {H} x {W} input; use a smaller kernel or padding='same'")
         self.geometry = self.strides, self.pads, self.dilation_rate
         self.allocate((H, W, C), (OH, OW, self.filters), rng)
 
@@ -96,8 +92,3 @@ class Conv2D(WeightedLayer):
         """The kernel (KH, KW, C, F) and the bias (F,), for images of `input_shape` (H, W, C)."""
         _, _, C = self.check_input_shape(input_shape, "H, W, C")
         return self._with_bias((*self.kernel_size, C, self.filters))
-
-    @property
-    def multiply_adds(self) -> int:
-        """OH OW F dot products of KH KW C terms each."""
-        return int(np.prod(self.output_shape)) * int(np.prod(self.params["kernel"].shape[:3]))

@@ -36,7 +36,6 @@ class ConvReLUMaxPool(Layer):
         conv, _, pool = steps
         return (
             conv.rung == pool.rung == "fused"
-            and conv.activation is None
             and conv.strides == conv.dilation_rate == (1, 1)
             and pool.pool_size == pool.strides == (2, 2)
             and pool.pads == ((0, 0), (0, 0))

@@ -67,8 +67,3 @@ class Dense(WeightedLayer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (C,)."""
         return self._with_bias((*self.check_input_shape(input_shape), self.units))
-
-    @property
-    def multiply_adds(self) -> int:
-        """U dot products of C terms each."""
-        return self.params["kernel"].size

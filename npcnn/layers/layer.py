@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.checks import check_dtype
+from npcnn.checks import as_array, check_dtype
 
 Shape = tuple[int, ...]
 
@@ -134,10 +134,7 @@ class Layer:
         return dy
 
     def _check_array(self, argument: str, value: Any, shape: Shape) -> np.ndarray:
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            raise self.error(f"{argument} must be an array, got rows of unequal lengths") from None
+        array = as_array(f"{self}: {argument}", value)
         if array.shape[1:] != shape:
             raise self.error(f"{argument} must have shape (N, {', '.join(map(str, shape))}), got {array.shape}")
         if array.dtype.kind in "biu" or array.dtype == np.float16:

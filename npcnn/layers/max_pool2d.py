@@ -6,7 +6,7 @@ import numpy as np
 
 from npcnn import kernels as ladder
 from npcnn.checks import check_padding, check_pair
-from npcnn.kernels.windows import NO_PADS, output_size, same_padding
+from npcnn.kernels.windows import find_pads, output_size
 from npcnn.layers.layer import Layer, Shape
 
 Pair = int | tuple[int, int]
@@ -62,9 +62,7 @@ class MaxPool2D(Layer):
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Work out the output shape for images of `input_shape` (H, W, C)."""
         H, W, C = self.check_input_shape(input_shape, "H, W, C")
-        self.pads = NO_PADS
-        if self.padding == "same":
-            self.pads = same_padding((H, W), self.pool_size, self.strides)
+        self.pads = find_pads(self.padding, (H, W), self.pool_size, self.strides)
         OH, OW = output_size((H, W), self.pool_size, self.strides, pads=self.pads)
         if OH < 1 or OW < 1:
             raise self.error(

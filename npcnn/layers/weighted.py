@@ -1,6 +1,7 @@
 """What Conv2D and Dense do alike: a kernel, perhaps a bias, perhaps an activation behind them."""
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,8 @@ ACTIVATIONS = {"linear": type(None), "relu": ReLU, "softmax": Softmax}
 class WeightedLayer(Layer):
     """A layer with params "kernel" (w in the equations) and "bias" (b), and an activation applied to its output.
 
-    A subclass states its equations in its docstring; `operation` names the functions in `npcnn.kernels` that compute
-    them.
-
-    Args:
-        activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer.
-        use_bias: whether there is a bias.
-        kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
-        name, dtype, kernels: see `Layer`.
+    A subclass states its equations in its docstring, and explains the arguments; `operation` names the functions in
+    `npcnn.kernels` that compute them.
     """
 
     operation: str  # as `npcnn.kernels` calls it
@@ -43,8 +38,8 @@ class WeightedLayer(Layer):
         super().__init__(**common)
         self.activation = self._find_activation(activation)
         self.use_bias = check_flag(f"{self}: use_bias", use_bias)
-        self.kernel_initializer = self._find_initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = self._find_initializer("bias_initializer", bias_initializer)
+        self.kernel_initializer = initializers.get(kernel_initializer, f"{self}: kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, f"{self}: bias_initializer")
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return the activation of y = f(x; w, b), and the cache for `backward`."""
@@ -63,6 +58,11 @@ class WeightedLayer(Layer):
         _, backward = ladder.find(self.operation, self.rung)
         dx, dw, db = backward(dy, cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Every weight, at every place (i, j) of the output; a dense layer has one place."""
+        return self.params["kernel"].size * math.prod(self.output_shape[:-1])
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Return w and b; without a bias, b is zero."""
@@ -111,12 +111,6 @@ class WeightedLayer(Layer):
         if not isinstance(value, str) or value not in ACTIVATIONS:
             raise self.error(f"activation must be None, 'linear', 'relu', 'softmax' or such a layer, got {value!r}")
         return ACTIVATIONS[value]()
-
-    def _find_initializer(self, argument: str, value: str | Callable) -> Callable:
-        try:
-            return initializers.get(value)
-        except ValueError as error:
-            raise self.error(f"{argument}: {error}") from None
 
     def _new_parameter(self, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
         create = self.kernel_initializer if key == "kernel" else self.bias_initializer
