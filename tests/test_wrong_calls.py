@@ -116,7 +116,7 @@ VALUE_ERRORS = {
     "built(MaxPool2D(2), 8, 8, 3).forward(np.zeros((1, 3, 8, 8)))": "MaxPool2D ... (N, 8, 8, 3), got (1, 3, 8, 8)",
     "built(Dense(4), 3).forward(np.zeros((2, 5)))": "Dense ... (N, 3), got (2, 5)",
     "built(Dense(4), 3).forward([1, 2, 3])": "Dense ... (N, 3), got (3,)",
-    "built(Dense(4), 3).forward([[1, 2, 3], [4, 5]])": "Dense: x must ... unequal lengths",
+    "built(Dense(4), 3).forward([[1, 2, 3], [4, 5]])": "Dense: x must ... examples of unequal shapes",
     "backward(built(Conv2D(2, 3), 8, 8, 1), (4, 8, 8, 2))": "Conv2D: dy must ... (N, 6, 6, 2), got (4, 8, 8, 2)",
     "backward(built(MaxPool2D(2), 8, 8, 1), (1, 4, 4, 1))": "MaxPool2D: dy must ... each of the 4 ... got 1",
     "backward(built(Conv2D(2, 3, kernels='jit'), 8, 8, 1), (5, 6, 6, 2))": "Conv2D: dy ... each of the 4 ... got 5",
