@@ -18,6 +18,7 @@ A loss is any object with forward(y_true, y_pred) -> (value, cache) and backward
 it divides by N, so no layer does. K is the number of classes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,10 @@ EPSILON = 1e-7
 
 
 def log_softmax(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return log(softmax(z)) along the last axis, and softmax(z); with the maximum subtracted, nothing overflows."""
-    z = z - comparable(z).max(axis=-1, keepdims=True)
+    """Return log(softmax(z)) of the rows of z, and softmax(z); with the maximum subtracted, nothing overflows."""
+    z = z - comparable(z).max(axis=1, keepdims=True)
     exponentials = np.exp(z)
-    total = exponentials.sum(axis=-1, keepdims=True)
+    total = exponentials.sum(axis=1, keepdims=True)
     return z - np.log(total), exponentials / total
 
 
@@ -48,6 +49,7 @@ class _Crossentropy:
     """What the two cross-entropies share: the choice between probabilities and logits, and checks."""
 
     name: str
+    compute: Callable[..., tuple[np.floating, Any]]  # what `forward` does once labels are checked
 
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = check_flag(f"{self.name}: from_logits", from_logits)
@@ -59,10 +61,6 @@ class _Crossentropy:
             wanted = "a float array (N, K), with N and K at least 1"
             raise ValueError(f"{self.name}: y_pred must be {wanted}, got {y_pred.dtype} of shape {y_pred.shape}")
         return self.compute(self.check_labels(y_true, y_pred.shape), y_pred)
-
-    def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
-        """Do as `forward` does, with labels from `check_labels`: training checks them once for all its steps."""
-        raise NotImplementedError
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels as `compute` wants them, checked against predictions of `shape`."""
@@ -157,24 +155,24 @@ class CategoricalCrossentropy(_Crossentropy):
 
     def compute(self, labels: np.ndarray, y_pred: np.ndarray) -> tuple[np.floating, Any]:
         """Return the loss and the cache for `backward`."""
-        labels = labels.astype(comparable(y_pred).dtype, copy=False)
+        labels = labels.astype(comparable(y_pred).dtype)
         if self.from_logits:
             (log_q, q), quotient = log_softmax(y_pred), None
         else:
-            total = y_pred.sum(axis=-1, keepdims=True)
+            total = y_pred.sum(axis=1, keepdims=True)
             q = y_pred / total
             clipped, inside = clip(q)
             log_q, quotient = np.log(clipped), (clipped, inside, total)
-        return -(labels * log_q).sum(axis=-1).mean(), (q, labels, quotient)
+        return -(labels * log_q).sum(axis=1).mean(), (q, labels, quotient)
 
     def backward(self, cache: Any) -> np.ndarray:
         """Return dL/dy_pred (N, K)."""
         q, labels, quotient = cache
         if quotient is None:
-            return (q * labels.sum(axis=-1, keepdims=True) - labels) / len(labels)
+            return (q * labels.sum(axis=1, keepdims=True) - labels) / len(labels)
         clipped, inside, total = quotient
         dq = np.where(inside, -labels / (len(labels) * clipped), 0)
-        return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
+        return (dq - (dq * q).sum(axis=1, keepdims=True)) / total
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels (N, K), checked against predictions of shape (N, K)."""
@@ -182,7 +180,7 @@ class CategoricalCrossentropy(_Crossentropy):
         if labels.shape != shape:
             hint = "; for class numbers use 'sparse_categorical_crossentropy'" if labels.shape == shape[:1] else ""
             raise ValueError(f"{self.name}: y must have shape {shape}, as the predictions, got {labels.shape}{hint}")
-        if labels.dtype.kind not in "biuf" or (labels < 0).any() or not np.allclose(labels.sum(axis=-1), 1, atol=1e-3):
+        if labels.dtype.kind not in "biuf" or (labels < 0).any() or not np.allclose(labels.sum(axis=1), 1, atol=1e-3):
             raise ValueError(f"{self.name}: each row of y must be probabilities that add up to 1 (one-hot, say)")
         return labels
 

@@ -146,6 +146,7 @@ VALUE_ERRORS = {
     "model.compile('adam', SPARSE, metrics=Accuracy())": "metrics ... list ... Accuracy",
     "Adam(-1)": "Adam: learning_rate ... positive ... -1",
     "SGD(np.nan)": "SGD: learning_rate ... nan",
+    "SGD(np.inf)": "SGD: learning_rate ... inf",
     "SGD('fast')": "SGD: learning_rate ... 'fast'",
     "Adam(beta_1=1)": "Adam: beta_1 ... below 1, got 1",
     "Adam(beta_2=-0.1)": "Adam: beta_2 ... from 0 ... -0.1",
