@@ -12,11 +12,7 @@ from npcnn.layers.weighted import WeightedLayer
 
 
 def resolve_verbose(verbose: Any) -> int:
-    """Return 0 (silent), 1 (a bar) or 2 (a line when done); "auto" is a bar on a terminal, else a line.
-
-    Raises:
-        ValueError: it is none of these.
-    """
+    """Return 0 (silent), 1 (a bar) or 2 (a line when done); "auto" is a bar on a terminal, else a line."""
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
     return (1 if sys.stdout.isatty() else 2) if verbose == "auto" else int(verbose)

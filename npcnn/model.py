@@ -434,11 +434,7 @@ def split_tail(x: np.ndarray, y: np.ndarray, share: float) -> tuple[np.ndarray, 
 
 
 def load_model(
-    path: str | os.PathLike,
-    *,
-    kernels: str | None = None,
-    threads: int | None = None,
-    seed: int | str | None = "saved",
+    path: str | os.PathLike, *, kernels: str | None = None, threads: int | None = None, seed: int | str | None = "saved"
 ) -> Sequential:
     """Return the model in a .keras file that `Sequential.save` or Keras wrote, ready to go on training.
 

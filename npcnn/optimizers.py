@@ -92,15 +92,10 @@ class SGD(Optimizer):
     name = "sgd"
 
     def __init__(
-        self,
-        learning_rate: float = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        *,
-        kernels: str | None = None,
+        self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False, *, kernels: str | None = None
     ) -> None:
         super().__init__(learning_rate, kernels)
-        self.momentum = check_fraction("SGD: momentum", momentum)
+        self.momentum = check_fraction(f"{type(self).__name__}: momentum", momentum)
         self.nesterov = check_flag("SGD: nesterov", nesterov)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
@@ -150,9 +145,9 @@ class Adam(Optimizer):
         kernels: str | None = None,
     ) -> None:
         super().__init__(learning_rate, kernels)
-        self.beta_1 = check_fraction("Adam: beta_1", beta_1)
-        self.beta_2 = check_fraction("Adam: beta_2", beta_2)
-        self.epsilon = check_positive("Adam: epsilon", epsilon)
+        self.beta_1 = check_fraction(f"{type(self).__name__}: beta_1", beta_1)
+        self.beta_2 = check_fraction(f"{type(self).__name__}: beta_2", beta_2)
+        self.epsilon = check_positive(f"{type(self).__name__}: epsilon", epsilon)
 
     def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
         """Change w in place, given g = dL/dw."""

@@ -111,7 +111,7 @@ class Plan:
 
 def pair(whose: Any, promise: str, value: Any) -> Any:
     """Return value if it is a pair, or raise a TypeError that says what was promised."""
-    if not isinstance(value, tuple) or len(value) != 2:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{whose}: {promise}, got {type(value).__name__}")
     return value
 
@@ -119,19 +119,20 @@ def pair(whose: Any, promise: str, value: Any) -> Any:
 def make_plan(
     layers: Sequence[Layer], dtype: str, loss: Any = None, metrics: Sequence[Any] = (), kernels: str | None = None
 ) -> Plan:
-    """Lay out the steps of `layers`: an activation becomes a step of its own, and what fits together is fused.
+    """Lay out the steps of `layers`: on the rung `fused`, convolution, ReLU and pool become one step where they can.
 
-    With a loss, to train with, softmax is joined with it. The steps are the layers themselves, or share their
-    parameters. `kernels` is the rung of those that name none.
+    With a loss, to train with, an activation becomes a step of its own, and softmax is joined with its loss. The steps
+    are the layers themselves, or share their parameters. `kernels` is the rung of those that name none.
     """
     steps = list(layers)
     for i, step in enumerate(steps):
         if isinstance(step, WeightedLayer | MaxPool2D) and kernels and step.rung != (step.kernels or kernels):
             steps[i] = copy.copy(step)  # the layer is part of another model too, on another rung
             steps[i].model_kernels = kernels
-    steps = fuse(part for step in steps for part in step.split_activation())
+    steps = fuse(steps)
     if loss is None:
         return Plan(steps, dtype, loss, list(metrics), joined=False)
+    steps = [part for step in steps for part in step.split_activation()]
     joined = type(steps[-1]) is Softmax and type(loss) in OWN_LOSSES
     if joined:
         steps, loss = steps[:-1], type(loss)(from_logits=True)
@@ -142,13 +143,15 @@ def make_plan(
     return Plan(steps, dtype, loss, list(metrics), joined)
 
 
-def fuse(steps: Iterable[Any]) -> list[Layer]:
+def fuse(steps: Sequence[Any]) -> list[Layer]:
     """Put one ConvReLUMaxPool in the place of every convolution, ReLU and pool in a row that it fits."""
     fused: list[Any] = []
     for step in steps:
         fused.append(step)
-        if ConvReLUMaxPool.fits(fused[-3:]):
-            fused[-3:] = [ConvReLUMaxPool(fused[-3], fused[-1])]
+        for count in (2, 3):  # the ReLU is the convolution's activation, or a layer of its own
+            parts = [part for layer in fused[-count:] for part in layer.split_activation()]
+            if ConvReLUMaxPool.fits(parts):
+                fused[-count:] = [ConvReLUMaxPool(parts[0], parts[2])]
     return fused
 
 

@@ -262,7 +262,7 @@ def with_a_thousand_layers(model):
         (DENSE_LAYER, {"registered_name": "evil>Dense"}, "which npcnn does not know"),
         (DENSE_LAYER, {"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
         (DENSE_LAYER, {"config": None}, "must have a module, a class_name and a config"),
-        (DENSE_LAYER, {"config": {}}, "missing 1 required positional argument: 'units'"),
+        (DENSE_LAYER, {"config": {}}, "layer 3, Dense.* missing 1 required positional argument: 'units'"),
         (MODEL, {"layers": []}, "must have layers, a list, and a name"),
         (MODEL, {"layers": {"0": 1}}, "must have layers, a list, and a name"),
         (MODEL, {"name": None}, "must have layers, a list, and a name, got .*, None"),
@@ -283,6 +283,12 @@ def test_a_layer_or_class_that_lies_is_named_and_nothing_is_imported(path, good,
     with_config(path, good, place, change)
     refused(path, words)
     assert "antigravity" not in sys.modules
+
+
+def test_the_float_type_of_an_initializer_is_of_no_concern(path, good):
+    what = {"module": "keras.initializers", "class_name": "GlorotUniform", "config": {"dtype": "float16"}}
+    with_config(path, good, DENSE, {"kernel_initializer": what})
+    assert load_model(path).dtype == "float32"
 
 
 @pytest.mark.parametrize(

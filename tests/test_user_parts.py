@@ -186,6 +186,10 @@ def test_predict_sees_what_a_user_changes_on_a_layer():
     dense.activation = layers.ReLU()
     dense.activation.build((1,))
     assert model.predict([[-1.0]]) == 0
+    dense.params["bias"][:] = 6
+    assert model.predict([[-1.0]]) == 1
+    dense.use_bias = False
+    assert model.predict([[-1.0]]) == 0
 
 
 def test_a_parameter_without_axes_learns_in_any_number_of_shards():
@@ -194,6 +198,15 @@ def test_a_parameter_without_axes_learns_in_any_number_of_shards():
     model = compiled(layer, width=1, optimizer=optimizers.SGD(0.5))
     model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)  # four shards
     np.testing.assert_allclose(model.get_weights(), [0], atol=1e-6)  # 1 - 0.5 * 2 * the error, which is 1
+
+
+def test_a_layer_of_ones_own_is_named_where_it_cannot_be_saved_whatever_its_arguments(tmp_path):
+    class Power(Scale):
+        def __init__(self, exponent, **common):
+            super().__init__(**common)
+
+    with pytest.raises(ValueError, match="Power 'power' cannot be saved"):
+        compiled(Power(2)).save(tmp_path / "model.keras")
 
 
 def test_a_model_that_is_refused_leaves_its_layers_as_they_were():

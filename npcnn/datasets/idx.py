@@ -65,10 +65,8 @@ def _read_shape(path: Path, file: IO[bytes] | io.BufferedIOBase, item_shape: tup
     header = file.read(4 + 4 * ndim)
     magic = bytes([0, 0, UNSIGNED_BYTE, ndim])
     if header[:4] != magic:
-        raise FileFormatError(
-            f"{path}: not an IDX file of unsigned bytes in {ndim} dimensions: "
-            f"it must begin with {magic.hex(' ')}, but begins with {header[:4].hex(' ') or 'nothing'}"
-        )
+        begin = f"it must begin with {magic.hex(' ')}, but begins with {header[:4].hex(' ') or 'nothing'}"
+        raise FileFormatError(f"{path}: not an IDX file of unsigned bytes in {ndim} dimensions: {begin}")
     if len(header) < 4 + 4 * ndim:
         raise FileFormatError(f"{path}: truncated after {len(header)} of the header's {4 + 4 * ndim} bytes")
     count, *sizes = struct.unpack(f">{ndim}I", header[4:])

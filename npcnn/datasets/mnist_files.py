@@ -57,10 +57,9 @@ def find_genuine(folder: Path) -> dict[str, Path]:
     found = find(folder)
     for path in found.values():
         if (got := pooch.file_hash(path)) != SHA256[path.name]:
-            raise FileFormatError(
-                f"{path}: damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}. "
-                "Delete it and it will be downloaded again; to read other data, give load_data its folder."
-            )
+            wrong = f"damaged, or not MNIST: expected sha256 {SHA256[path.name]}, got {got}"
+            hint = "Delete it and it will be downloaded again; to read other data, give load_data its folder."
+            raise FileFormatError(f"{path}: {wrong}. {hint}")
     return found
 
 
@@ -89,12 +88,13 @@ def fetch() -> Path:
     try:
         knock()
         for name in missing:
-            pooch.retrieve(URL + name, SHA256[name], fname=name, path=folder, downloader=transfer)
+            try:
+                pooch.retrieve(URL + name, SHA256[name], fname=name, path=folder, downloader=transfer)
+            except ValueError as error:  # pooch: the hash is wrong
+                raise FileFormatError(f"{folder / name}: {error}") from error
     except OSError as error:
         host, why = urlsplit(URL).hostname, error.strerror or type(error).__name__
         raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from error
-    except ValueError as error:  # pooch: the hash is wrong
-        raise FileFormatError(f"{folder / name}: {error}") from error
     return folder
 
 

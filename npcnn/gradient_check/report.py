@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from operator import itemgetter
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ class GradientError(AssertionError):
     """A gradient is wrong, or a layer breaks the contract; the message is the table."""
 
 
-class Row:
+class Row(SimpleNamespace):
     """What was found out about the gradient with respect to one argument.
 
     `checked` counts its slopes, `measured` those of them that could be compared, `kinks` the others. `error` is the

@@ -19,14 +19,13 @@ import re
 import warnings
 import zipfile
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any, BinaryIO
 
 from npcnn.checks import check_count
 from npcnn.errors import FileFormatError
 from npcnn.history import History
 from npcnn.keras_format import config, weights
-from npcnn.keras_format.archive import find, read_json, read_member, to_json, write_archive
+from npcnn.keras_format.archive import find, read_json, read_member, short, to_json, write_archive
 from npcnn.kernels import check_rung
 
 KERAS_VERSION = "3.15.1"  # the one these files were compared with

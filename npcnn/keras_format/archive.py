@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import reprlib
 import secrets
 import zipfile
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from npcnn.errors import FileFormatError
 
 JSON_LIMIT = 8 << 20  # bytes: thousands of layers, tens of thousands of epochs
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+short = _SHORT.repr  # for error messages: a stranger's value may be as long as the file
 INFLATION = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}  # at best, deflate has 258 bytes in 2 bits
 
 
@@ -21,7 +25,9 @@ def write_archive(path: Path, members: dict[str, bytes]) -> None:
         with open(temporary, "xb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, data in members.items():
-                    archive.writestr(zipfile.ZipInfo(name), data)  # without the time: equal models make equal files
+                    info = zipfile.ZipInfo(name)  # without the time: equal models make equal files
+                    info.external_attr = 0o644 << 16
+                    archive.writestr(info, data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -6,11 +6,11 @@ passed on only if npcnn has it, and any other must have the value that turns it 
 """
 
 import inspect
-from reprlib import repr as short  # a stranger's value may be as long as the file
 from typing import Any
 
 from npcnn import initializers, losses, metrics, optimizers
 from npcnn.errors import FileFormatError
+from npcnn.keras_format.archive import short
 from npcnn.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, ReLU, Softmax
 
 LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Conv2D, Dense, Flatten, ReLU, Softmax)}
@@ -58,11 +58,11 @@ def _write_layer(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Conv2D) and max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         both = f"strides={layer.strides} and dilation_rate={layer.dilation_rate}"
         raise layer.error(f"cannot be saved with {both}: Keras wants one of the two to be 1")
-    config = {**layer.get_config(), "dtype": layer.dtype}
+    class_name, config = _class_name(layer, LAYERS), {**layer.get_config(), "dtype": layer.dtype}
     for key, value in config.items():
         if callable(value):
             raise layer.error(f"cannot be saved: {key} {value!r} is not npcnn's own, so a file cannot name it")
-    return _describe("keras.layers", _class_name(layer, LAYERS), config)
+    return _describe("keras.layers", class_name, config)
 
 
 def _write_compile_config(model: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def read_config(described: Any, notes: list[str]) -> dict[str, Any]:
     described, name = config.get("layers"), config.get("name")
     if not isinstance(described, list) or not described or not isinstance(name, str):
         raise FileFormatError(f"the model must have layers, a list, and a name, got {short(described)}, {short(name)}")
-    dtype = config.get("dtype") or "float32"
+    dtype = _read_dtype(config, "the model") or "float32"
     layers = [_read_layer(each, f"layer {i}", dtype, notes) for i, each in enumerate(described)]
     if not isinstance(layers[0], Input):
         first = _describe("keras.layers", "InputLayer", {"batch_shape": config.get("build_input_shape")})
@@ -134,7 +134,7 @@ def read_compile_config(config: Any) -> dict[str, Any] | None:
 def _read_layer(described: Any, owner: str, model_dtype: str, notes: list[str]) -> Layer:
     class_name, config = _undescribe(described, owner)
     owner = f"{owner}, {class_name} {short(config.get('name'))}"
-    dtype = config.get("dtype") or model_dtype
+    dtype = _read_dtype(config, owner) or model_dtype
     if class_name == "InputLayer":
         batch_shape = config.pop("batch_shape", None)
         if not isinstance(batch_shape, list) or not batch_shape:
@@ -159,7 +159,10 @@ def _make(class_name: str, config: dict[str, Any], table: dict[str, Any], owner:
     for key, value in arguments.items():
         if isinstance(value, dict):  # a learning rate's schedule, an activation that is more than a name
             raise UnsupportedError(f"{owner}: {key} {short(value.get('class_name'))} is not supported")
-    return table[class_name](**arguments, **more)
+    try:
+        return table[class_name](**arguments, **more)
+    except TypeError as error:  # an argument without a default is missing
+        raise FileFormatError(f"{owner}: {error}") from None
 
 
 def _arguments(config: dict[str, Any], known: set[str], owner: str) -> dict[str, Any]:
@@ -173,16 +176,21 @@ def _arguments(config: dict[str, Any], known: set[str], owner: str) -> dict[str,
 
 
 def _undescribe(described: Any, owner: str) -> tuple[str, dict[str, Any]]:
-    """Return the class name and the arguments of an object; of its dtype, a policy in Keras, only the name."""
+    """Return the class name and the arguments of an object."""
     parts = described if isinstance(described, dict) else {}
     module, class_name, config = (parts.get(key) for key in ("module", "class_name", "config"))
     if not (isinstance(module, str) and isinstance(class_name, str) and isinstance(config, dict)):
         raise FileFormatError(f"{owner} must have a module, a class_name and a config, got {short(described)}")
     if module.split(".")[0] != "keras" or parts.get("registered_name") is not None:
         raise UnsupportedError(f"{owner} is of class {short(class_name)}, which npcnn does not know")
-    dtype = config.get("dtype")
-    if isinstance(dtype, dict):
-        dtype = config["dtype"] = _undescribe(dtype, f"{owner}: dtype")[1].get("name")
-    if dtype not in (None, "float32", "float64"):
-        raise UnsupportedError(f"{owner}, {class_name}: dtype must be 'float32' or 'float64', got {short(dtype)}")
     return class_name, config
+
+
+def _read_dtype(config: dict[str, Any], owner: str) -> str | None:
+    """Return "float32" or "float64", given as such or as the Keras policy of that name; None if there is none."""
+    value = config.get("dtype")
+    if isinstance(value, dict):
+        value = _undescribe(value, f"{owner}: dtype")[1].get("name")
+    if value not in (None, "float32", "float64"):
+        raise UnsupportedError(f"{owner}: dtype must be 'float32' or 'float64', got {short(value)}")
+    return value

@@ -65,9 +65,8 @@ class MaxPool2D(Layer):
         self.pads = find_pads(self.padding, (H, W), self.pool_size, self.strides)
         OH, OW = output_size((H, W), self.pool_size, self.strides, pads=self.pads)
         if OH < 1 or OW < 1:
-            raise self.error(
-                f"pool_size {self.pool_size} is larger than the {H} x {W} input; use a smaller window or padding='same'"
-            )
+            hint = "use a smaller window or padding='same'"
+            raise self.error(f"pool_size {self.pool_size} is larger than the {H} x {W} input; {hint}")
         self.input_shape, self.output_shape = (H, W, C), (OH, OW, C)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:

@@ -169,4 +169,5 @@ def training_gradients(model, x, y):
     with Workers(model.threads) as workers:
         steps = make_plan(model.layers, model.dtype, model.loss)
         train_step(steps, keeper, model.params, x, y, np.arange(len(x)), workers)
+    assert kept.keys() == model.params.keys()
     return kept
