@@ -79,7 +79,8 @@ def backward(dy: np.ndarray, cache: Any, need_dx: bool = True) -> tuple[np.ndarr
     corners = 2 * W * C * np.arange(OH)[:, None] + 2 * C * np.arange(OW)
     steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
     dx = aligned((N, H * W * C if need_dx else 0), x.dtype)
-    _backward_kernel(KW * C, need_dx)(
+    block = block_size(KW * C, x.dtype, rows=2)
+    _backward_kernel(KW * C, block if KW * C % block == 0 else KW * C, need_dx)(
         x.reshape(N, H * W * C),
         w.reshape(KH, KW * C, F),
         dy.reshape(N, OH * OW, F),
@@ -137,10 +138,10 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
 
 
 @cached
-def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
-    """For patches whose rows have SIZE = KW C numbers: a row of dw stays in registers while its winners add to it."""
+def _backward_kernel(SIZE: int, BLOCK: int, need_dx: bool) -> Any:
+    """For patches whose rows have SIZE = KW C numbers: BLOCK of dw's and of w's stay in registers for all winners."""
     unsigned = np.uint64  # numba wraps negative indices, as in x[-1]; an unsigned index needs no such code
-    UNSIGNED_SIZE = unsigned(SIZE)
+    UNSIGNED_BLOCK = unsigned(BLOCK)
 
     def fused_backward(  # type: ignore[no-untyped-def]
         x, w, dy, winner, corners, steps, image_row, dx, dw, db, w_by_f, dw_by_f, at, g
@@ -168,12 +169,14 @@ def _backward_kernel(SIZE: int, need_dx: bool) -> Any:
                 for e in range(size):
                     db[f] += g[e]
                 for kh in range(KH):
-                    for e in range(size):
-                        start = unsigned(at[e] + kh * image_row)
-                        for m in range(UNSIGNED_SIZE):
-                            dw_by_f[f, kh, m] += g[e] * image[start + m]
-                            if need_dx:
-                                dimage[start + m] += g[e] * w_by_f[f, kh, m]
+                    for block in range(SIZE // BLOCK):
+                        first = block * BLOCK
+                        for e in range(size):
+                            start = unsigned(at[e] + kh * image_row + first)
+                            for m in range(UNSIGNED_BLOCK):
+                                dw_by_f[f, kh, first + m] += g[e] * image[start + m]
+                                if need_dx:
+                                    dimage[start + m] += g[e] * w_by_f[f, kh, first + m]
         for kh in range(KH):
             for m in range(SIZE):
                 for f in range(F):
