@@ -106,5 +106,4 @@ def _read(path: Path) -> tuple[Split, Split]:
         if labels.max() > 9:
             n = int(labels.argmax())
             raise FileFormatError(f"{place}: label number {n:,} is {labels[n]}, must be 0 to 9")
-    x_train, y_train, x_test, y_test = arrays
-    return (x_train, y_train), (x_test, y_test)
+    return (arrays[0], arrays[1]), (arrays[2], arrays[3])
