@@ -202,7 +202,13 @@ def machine() -> dict[str, Any]:
 
 def title(results: dict[str, Any]) -> str:
     """Return one line that says where the measurements are from."""
-    return "{cpu}, {cores} cores, {date}".format(**results["machine"])
+    return "{cpu}, {cores}, {date}".format(**results["machine"] | {"cores": cores(results)})
+
+
+def cores(results: dict[str, Any]) -> str:
+    """Return how many cores the measurements are from, in words."""
+    count = results["machine"]["cores"]
+    return "1 core" if count == 1 else f"{count} cores"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

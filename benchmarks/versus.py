@@ -146,6 +146,16 @@ def measure_race(contenders: dict[str, Contender], sgemm: Contender, args: Any) 
     return spreads | {"warm_up": warm_up, "sgemm_flops": common.spread(peaks)}
 
 
+def limit_cores(count: int) -> None:
+    """Let this process, and those that it starts, run on `count` cores only."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise SystemExit(f"--cores works on Linux only; start this program in another way with {count} cores.")
+    cores = sorted(os.sched_getaffinity(0))
+    if count > len(cores):
+        raise SystemExit(f"--cores must be at most {len(cores)}, got {count}.")
+    os.sched_setaffinity(0, cores[:count])
+
+
 def dense_flop() -> int:
     """Return the operations of one image's training: forward once, backward twice, but no dx of the first layer."""
     layers = [layer for layer in common.mnist_model("im2col").layers if layer.multiply_adds]
@@ -208,4 +218,9 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=common.positive, default=60_000, help="in an epoch (default: %(default)s)")
     help = "to predict (default: %(default)s)"
     parser.add_argument("--predictions", type=common.positive, default=10_000, help=help)
-    common.main("versus", parser.parse_args(), measure, report, draw)
+    help = "let every contender use this many (default: all of them)"
+    parser.add_argument("--cores", type=common.positive, default=common.available_cpus(), help=help)
+    args = parser.parse_args()
+    if args.cores != common.available_cpus():
+        limit_cores(args.cores)
+    common.main("versus", args, measure, report, draw)

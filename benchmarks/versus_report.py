@@ -30,9 +30,10 @@ def race_table(results: dict[str, Any], what: str) -> str:
 
 def report(results: dict[str, Any]) -> None:
     """Print the tables."""
-    print(f"\nSeconds for an epoch of {results['images']:,} images, median (min to max) of the rounds.\n")
+    cores = common.cores(results)
+    print(f"\nSeconds for an epoch of {results['images']:,} images on {cores}, median (min to max) of the rounds.\n")
     print(race_table(results, "epoch"))
-    print(f"\nSeconds for predicting {results['predictions']:,} images.\n")
+    print(f"\nSeconds for predicting {results['predictions']:,} images on {cores}.\n")
     print(race_table(results, "predict"))
 
     size, losses = next(iter(results["loss"].items()))
