@@ -1,23 +1,37 @@
-"""How the time per image grows: with threads, batch size, image size, and channels.
+"""How the time per image grows: with threads, batch size, image size, and channels; and what more cores would do.
 
     python benchmarks/scaling.py
 
 Each panel varies one property of the MNIST model (28 x 28 pixels, 32 and 64 channels, batch size 64, all threads) and
 times training and prediction. The dotted lines grow in proportion to the multiply-adds of a thread, from the leftmost
 point.
+
+The forecast for more cores takes a training step apart, at each batch size:
+
+    alone     what only one thread can do: all that is not done shard by shard, such as the update of the weights
+    shared    what is done shard by shard: P threads divide it, but no more of them than there are shards
+    waking    what the step takes longer on all threads than these two say; each further thread costs as much again
+
+    step(P) = alone + shared / T + waking (T - 1),    T = min(P, shards)
+
+It also measures what a further shard costs: the step at batch size 64 on one thread, by the number of shards.
 """
 
+import statistics
+import time
 from functools import partial
 from typing import Any
 
 import common
 import numpy as np
 
-from npcnn import kernels
+from npcnn import kernels, threads, training
 
 WHATS = ("train", "predict")
 DEFAULT = {"threads": common.available_cpus(), "batch size": 64, "image size": 28, "channels": 32}
 ALONE = "batch size, one thread"
+CORES = (1, 2, 4, 8, 16)  # of the forecast
+SHARDS = (1, 2, 4, 8, 16)
 
 
 def settings(args: Any) -> list[tuple[str, int, dict[str, int]]]:
@@ -57,7 +71,63 @@ def measure(args: Any) -> dict[str, Any]:
         found = {what: times[panel, value, what] for what in WHATS}
         rows.append({"panel": panel, "value": value, "multiply_adds": multiply_adds} | found)
     settled = {"rounds": args.rounds, "images": args.images, "kernels": args.kernels, "default": DEFAULT}
-    return {"data": data, **settled, "threads_over_one": thread_gain(rows), "rows": rows}
+    more = {"step_by_shards": time_by_shards(args, x, y)}
+    more["forecast"] = {size: forecast(args, x, y, size) for size in args.batch_sizes}
+    return {"data": data, **settled, "threads_over_one": thread_gain(rows), **more, "rows": rows}
+
+
+def time_by_shards(args: Any, x: np.ndarray, y: np.ndarray) -> dict[int, float]:
+    """Return {shards: seconds of a step on one thread}, at the default batch size."""
+    size, model, shards_of = DEFAULT["batch size"], common.mnist_model(args.kernels, 1), training.shards_of
+    weights = model.get_weights()
+
+    def train(count: int) -> None:
+        training.shards_of = lambda batch: training.cut(batch, -(-len(batch) // count))
+        try:
+            common.train(model, weights, x, y, size)
+        finally:
+            training.shards_of = shards_of
+
+    times = common.time_in_turns({count: (partial(train, count), len(x)) for count in SHARDS}, args.rounds)
+    return {count: size * found["median"] for count, found in times.items()}
+
+
+def forecast(args: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, Any]:
+    """Return what a step of that batch size is made of, in seconds, and how long it would take on more cores."""
+    steps: dict[int, list[float]] = {1: [], DEFAULT["threads"]: []}
+    inside: list[float] = []
+    alone: list[float] = []
+    do = threads.Workers.map
+
+    def watched(*arguments: Any) -> list:
+        start = time.perf_counter()
+        results = do(*arguments)
+        inside.append(time.perf_counter() - start)
+        return results
+
+    models = {count: common.mnist_model(args.kernels, count) for count in steps}
+    weights = models[1].get_weights()
+    threads.Workers.map = watched  # type: ignore[method-assign]
+    try:
+        for _ in range(args.rounds + 1):
+            for count, model in models.items():
+                inside.clear()
+                start = time.perf_counter()
+                common.train(model, weights, x, y, size)
+                steps[count].append((time.perf_counter() - start) * size / len(x))
+                if count == 1:
+                    alone.append(steps[1][-1] - sum(inside) * size / len(x))
+    finally:
+        threads.Workers.map = do  # type: ignore[method-assign]
+    one, many, by_one = (statistics.median(found[1:]) for found in (steps[1], steps[DEFAULT["threads"]], alone))
+    shards = len(list(training.shards_of(np.arange(size))))
+    shared, busy = one - by_one, min(DEFAULT["threads"], shards)
+    waking = max(0.0, many - by_one - shared / busy) / (busy - 1) if busy > 1 else 0.0
+    told = {}
+    for cores in CORES:
+        T = min(cores, shards)
+        told[cores] = by_one + shared / T + waking * (T - 1)
+    return {"alone": by_one, "shared": shared, "waking": waking, "shards": shards, "steps": told}
 
 
 def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
@@ -84,6 +154,18 @@ def report(results: dict[str, Any]) -> None:
     gain = results["threads_over_one"]
     lines = [[size, *(f"{found[what]:.2f} x" for what in WHATS)] for size, found in gain.items()]
     print(common.table(["batch size", *WHATS], lines))
+    print(f"\nA training step of batch size {results['default']['batch size']} on one thread, by shards.\n")
+    steps = results["step_by_shards"]
+    print(common.table(["shards", *steps], [["step", *map(common.short, steps.values())]]))
+    print("\nForecast: how many times faster a training step is than on one core; and what it is made of.\n")
+    lines = []
+    for size, found in results["forecast"].items():
+        steps = found["steps"]
+        parts = [common.short(found[key]) for key in ("alone", "shared", "waking")]
+        gains = [f"{steps['1'] / steps[str(cores)]:.2f} x" for cores in CORES[1:]]
+        lines.append([size, str(found["shards"]), *parts, *gains])
+    header = ["batch size", "shards", "alone", "shared", "waking", *(f"{cores} cores" for cores in CORES[1:])]
+    print(common.table(header, lines))
 
 
 def draw(results: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +187,12 @@ def draw(results: dict[str, Any]) -> dict[str, Any]:
             if panel == "batch size":
                 alone = [row[what]["median"] * 1e6 for row in rows if row["panel"] == ALONE]
                 axis.plot(values, alone, color=colour, ls="--", marker=marker, mfc="white", label=f"{what}, one thread")
+        size = str(results["default"]["batch size"])
+        if panel == "threads" and size in results["forecast"]:
+            steps = results["forecast"][size]["steps"]
+            forecasts = [step / int(size) * 1e6 for step in steps.values()]
+            axis.plot(CORES, forecasts, color="#777777", ls="--", marker="x", label="train, forecast")
+            values = np.array(sorted({*values, *CORES}))
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xticks(values, values)
@@ -112,8 +200,9 @@ def draw(results: dict[str, Any]) -> dict[str, Any]:
         axis.set_xlabel(titles.get(panel, panel))
     for axis in axes[:, 0]:
         axis.set_ylabel("microseconds per image")
-    handles, labels = axes[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    found = [axis.get_legend_handles_labels() for axis in axes[0]]
+    legend = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3)
     figure.suptitle(f"How the time per image grows\n{common.title(results)}", x=0.01, ha="left")
     return {"scaling": figure}
 

@@ -100,6 +100,12 @@ def test_scaling_has_a_row_for_every_point_of_every_panel(run):
     one, all_threads = (found["rows"][i]["train"]["median"] for i in (-1, 2))
     assert found["threads_over_one"]["32"]["train"] == pytest.approx(one / all_threads, rel=1e-4)
     assert f"{found['threads_over_one']['32']['train']:.2f} x" in printed
+    assert list(found["step_by_shards"]) == ["1", "2", "4", "8", "16"]
+    step = found["forecast"]["32"]
+    assert list(step["steps"]) == ["1", "2", "4", "8", "16"] and step["shards"] == 2
+    assert step["steps"]["1"] == pytest.approx(step["alone"] + step["shared"], rel=1e-4)
+    assert step["steps"]["16"] == step["steps"]["2"]  # two shards, two threads
+    assert f"{step['steps']['1'] / step['steps']['8']:.2f} x" in printed
 
 
 def test_versus_without_rivals_measures_npcnn_alone(run):
