@@ -10,9 +10,10 @@ The forecast for more cores takes a training step apart, at each batch size:
 
     alone     what only one thread can do: all that is not done shard by shard, such as the update of the weights
     shared    what is done shard by shard: P threads divide it, but no more of them than there are shards
-    waking    what the step takes longer on all threads than these two say; each further thread costs as much again
+    drag      how many times longer the shared part takes on all threads of this machine than its fair share: threads
+              wake up late, wait for Python and for memory, and for whoever else uses the machine
 
-    step(P) = alone + shared / T + waking (T - 1),    T = min(P, shards)
+    step(P) = alone + drag shared / T,    T = min(P, shards),    no drag on one core; on more than here, as much as here
 
 It also measures what a further shard costs: the step at batch size 64 on one thread, by the number of shards.
 """
@@ -122,12 +123,9 @@ def forecast(args: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, An
     one, many, by_one = (statistics.median(found[1:]) for found in (steps[1], steps[DEFAULT["threads"]], alone))
     shards = len(list(training.shards_of(np.arange(size))))
     shared, busy = one - by_one, min(DEFAULT["threads"], shards)
-    waking = max(0.0, many - by_one - shared / busy) / (busy - 1) if busy > 1 else 0.0
-    told = {}
-    for cores in CORES:
-        T = min(cores, shards)
-        told[cores] = by_one + shared / T + waking * (T - 1)
-    return {"alone": by_one, "shared": shared, "waking": waking, "shards": shards, "steps": told}
+    drag = (many - by_one) * busy / shared
+    told = {1: one} | {cores: by_one + drag * shared / min(cores, shards) for cores in CORES[1:]}
+    return {"alone": by_one, "shared": shared, "drag": drag, "shards": shards, "steps": told}
 
 
 def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
@@ -161,10 +159,10 @@ def report(results: dict[str, Any]) -> None:
     lines = []
     for size, found in results["forecast"].items():
         steps = found["steps"]
-        parts = [common.short(found[key]) for key in ("alone", "shared", "waking")]
+        parts = [common.short(found["alone"]), common.short(found["shared"]), f"{found['drag']:.2f} x"]
         gains = [f"{steps['1'] / steps[str(cores)]:.2f} x" for cores in CORES[1:]]
         lines.append([size, str(found["shards"]), *parts, *gains])
-    header = ["batch size", "shards", "alone", "shared", "waking", *(f"{cores} cores" for cores in CORES[1:])]
+    header = ["batch size", "shards", "alone", "shared", "drag", *(f"{cores} cores" for cores in CORES[1:])]
     print(common.table(header, lines))
 
 

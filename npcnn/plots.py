@@ -197,9 +197,7 @@ def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figur
 
 def _saved(figure: Figure, path: PathLike | None) -> Figure:
     if path is not None:
-        unfinished = (
-            f"{os.fspath(path)}.part"  # a picture that is there is replaced by a whole one, or not at all
-        )
+        unfinished = f"{os.fspath(path)}.part"  # a picture that is there is replaced by a whole one, or not at all
         figure.savefig(unfinished, format=os.path.splitext(path)[1][1:] or "png")
         os.replace(unfinished, path)
     return figure
