@@ -90,11 +90,16 @@ class Keras:
                 layers.Dense(10, activation="softmax"),
             ]
         )
+        self.clock = keras.callbacks.LambdaCallback(on_epoch_end=self.stop_clock, on_predict_end=self.stop_clock)
         adam = keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON)
         self.model.compile(adam, "sparse_categorical_crossentropy")
         adam.build(self.model.trainable_variables)
         self.fresh_adam = [np.array(variable) for variable in adam.variables]
         self.model.fit(*noise(), batch_size=FIRST_BATCH, verbose=0)
+
+    def stop_clock(self, *_: Any) -> None:
+        """Note when the work is done: after it, tf.data may sleep for seconds before `fit` or `predict` returns."""
+        self.done_at = time.perf_counter()
 
     def load(self, folder: str) -> None:
         (self.x, self.y, self.x_test), self.weights = read(folder)
@@ -105,11 +110,11 @@ class Keras:
             variable.assign(value)
 
     def epoch(self, size: int, count: int) -> float:
-        history = self.model.fit(self.x[:count], self.y[:count], batch_size=size, verbose=0)
+        history = self.model.fit(self.x[:count], self.y[:count], batch_size=size, verbose=0, callbacks=[self.clock])
         return history.history["loss"][0]
 
     def predict(self, size: int) -> np.ndarray:
-        return self.model.predict(self.x_test, batch_size=size, verbose=0)
+        return self.model.predict(self.x_test, batch_size=size, verbose=0, callbacks=[self.clock])
 
 
 class KerasOnTfData(Keras):
@@ -127,10 +132,11 @@ class KerasOnTfData(Keras):
 
     def epoch(self, size: int, count: int) -> float:
         batches = self.train.take(count).shuffle(count).batch(size).prefetch(self.fetch)
-        return self.model.fit(batches, verbose=0, shuffle=False).history["loss"][0]
+        return self.model.fit(batches, verbose=0, shuffle=False, callbacks=[self.clock]).history["loss"][0]
 
     def predict(self, size: int) -> np.ndarray:
-        return self.model.predict(self.test.batch(size).prefetch(self.fetch), verbose=0)
+        batches = self.test.batch(size).prefetch(self.fetch)
+        return self.model.predict(batches, verbose=0, callbacks=[self.clock])
 
 
 class Torch:
@@ -268,8 +274,9 @@ def serve(name: str) -> None:
             seconds, value = 0.0, peak_memory()
         else:
             start = time.perf_counter()
+            contender.done_at = None
             value = getattr(contender, request["do"])(*request["with"])
-            seconds = time.perf_counter() - start
+            seconds = (contender.done_at or time.perf_counter()) - start
         if isinstance(value, np.ndarray):
             value = value[:100].tolist()
         answers.write(json.dumps({"seconds": seconds, "value": value}) + "\n")

@@ -9,11 +9,13 @@ point.
 The forecast for more cores takes a training step apart, at each batch size:
 
     alone     what only one thread can do: all that is not done shard by shard, such as the update of the weights
-    shared    what is done shard by shard: P threads divide it, but no more of them than there are shards
-    drag      how many times longer the shared part takes on all threads of this machine than its fair share: threads
-              wake up late, wait for Python and for memory, and for whoever else uses the machine
+    shared    what is done shard by shard; with P threads, as many shards in a row as the busiest of them has
+    drag      how many times longer this takes on all threads of this machine than it should: threads wake up late,
+              wait for Python and for memory, and for whoever else uses the machine
 
-    step(P) = alone + drag shared / T,    T = min(P, shards),    no drag on one core; on more than here, as much as here
+    step(P) = alone + drag * shared * ceil(shards / P) / shards
+
+with no drag on one core, and with that of all threads here on any other number: at best, then.
 
 It also measures what a further shard costs: the step at batch size 64 on one thread, by the number of shards.
 """
@@ -120,12 +122,16 @@ def forecast(args: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, An
                     alone.append(steps[1][-1] - sum(inside) * size / len(x))
     finally:
         threads.Workers.map = do  # type: ignore[method-assign]
-    one, many, by_one = (statistics.median(found[1:]) for found in (steps[1], steps[DEFAULT["threads"]], alone))
-    shards = len(list(training.shards_of(np.arange(size))))
-    shared, busy = one - by_one, min(DEFAULT["threads"], shards)
-    drag = (many - by_one) * busy / shared
-    told = {1: one} | {cores: by_one + drag * shared / min(cores, shards) for cores in CORES[1:]}
-    return {"alone": by_one, "shared": shared, "drag": drag, "shards": shards, "steps": told}
+    medians = (statistics.median(found[1:]) for found in (steps[1], steps[DEFAULT["threads"]], alone))
+    return foretell(*medians, len(list(training.shards_of(np.arange(size)))), DEFAULT["threads"])
+
+
+def foretell(one: float, many: float, alone: float, shards: int, count: int) -> dict[str, Any]:
+    """Return the forecast from the seconds of a step on one thread, on `count` threads, and those of it alone."""
+    shared = one - alone
+    drag = (many - alone) / (shared * -(-shards // count) / shards)
+    steps = {cores: alone + drag * shared * -(-shards // cores) / shards for cores in CORES[1:]}
+    return {"alone": alone, "shared": shared, "drag": drag, "shards": shards, "steps": {1: one} | steps}
 
 
 def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:

@@ -218,9 +218,9 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=common.positive, default=60_000, help="in an epoch (default: %(default)s)")
     help = "to predict (default: %(default)s)"
     parser.add_argument("--predictions", type=common.positive, default=10_000, help=help)
-    help = "let every contender use this many (default: all of them)"
+    help = "how many logical CPUs every contender may use (default: all of them)"
     parser.add_argument("--cores", type=common.positive, default=common.available_cpus(), help=help)
     args = parser.parse_args()
-    if args.cores != common.available_cpus():
+    if not args.redraw and args.cores != common.available_cpus():
         limit_cores(args.cores)
     common.main("versus", args, measure, report, draw)

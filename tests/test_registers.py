@@ -20,6 +20,9 @@ from npcnn.kernels.registers import LINE, aligned, block_size, padded
 def test_blocks_are_whole_cache_lines_and_alike_and_as_large_as_the_registers_allow(monkeypatch, avx512, dtype, blocks):
     monkeypatch.setattr(registers, "has_avx512", lambda: avx512)
     assert {size: block_size(size, np.dtype(dtype)) for size in blocks} == blocks
+    two_rows = {96: 96, 128: 128, 192: 96} if avx512 else {32: 32, 48: 32, 96: 32}
+    if dtype == "float32":
+        assert {size: block_size(size, np.dtype(dtype), rows=2) for size in two_rows} == two_rows
 
 
 def test_a_size_is_rounded_up_to_whole_blocks(monkeypatch):

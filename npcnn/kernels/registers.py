@@ -17,11 +17,11 @@ LINE = 64  # bytes of a cache line, and of the largest vector register
 def block_size(size: int, dtype: np.dtype, rows: int = 4) -> int:
     """Return how many of `size` neighbouring sums to work on at a time, in a tile of `rows` rows of them.
 
-    A block is a number of whole cache lines, as many as find registers in all rows. All blocks are of the same size:
+    A block is a number of whole cache lines, as many as leave all rows in registers. All blocks are of the same size:
     96 float32 are two blocks of 48, not one of 64 and one of 32.
     """
     numbers = LINE // dtype.itemsize
-    most = numbers * (16 if has_avx512() else 4) // rows
+    most = numbers * ((16 if has_avx512() else 4) // rows)
     blocks = -(-size // most)
     return -(-size // (blocks * numbers)) * numbers
 
