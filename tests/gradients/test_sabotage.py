@@ -175,7 +175,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "fused: dx is assigned where patches overlap": (
         "kernels.conv_relu_max_pool", "dimage[start + m] += g[e]", "dimage[start + m] = g[e]", FUSED, "fused"),
     "fused: dw sees the last winner only": (
-        "kernels.conv_relu_max_pool", "dw_by_f[f, kh, m] += g[e]", "dw_by_f[f, kh, m] = g[e]", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "first + m] += g[e] * im", "first + m] = g[e] * im", FUSED, "fused"),
     "fused, few channels: the second position's gradient goes to the third": (
         "kernels.conv_relu_max_pool", "g1[f] = g if p == 1", "g1[f] = g if p == 2", FUSED, "fused"),
     "fused, few channels: the bias hears of windows without a winner": (
