@@ -79,7 +79,7 @@ def backward(dy: np.ndarray, cache: Any, need_dx: bool = True) -> tuple[np.ndarr
     corners = 2 * W * C * np.arange(OH)[:, None] + 2 * C * np.arange(OW)
     steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
     dx = aligned((N, H * W * C if need_dx else 0), x.dtype)
-    block = block_size(KW * C, x.dtype, rows=2)
+    block = block_size(KW * C, x.dtype, rows=2)  # whole blocks only: a shorter last one would need a loop of its own
     _backward_kernel(KW * C, block if KW * C % block == 0 else KW * C, need_dx)(
         x.reshape(N, H * W * C),
         w.reshape(KH, KW * C, F),
