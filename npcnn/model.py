@@ -20,7 +20,7 @@ from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import get as metric_named
-from npcnn.threads import Workers, flag_interrupt
+from npcnn.threads import Workers, flag_interrupt, share
 from npcnn.training import Plan, cut, make_plan, train_step
 
 GROUP = 64  # batches per update of the progress bar, outside training
@@ -181,7 +181,8 @@ class Sequential:
         Args:
             x: examples (N, *input_shape), of any number type; they are not scaled.
             y: labels, as the loss wants them.
-            batch_size: examples a step; the last batch of an epoch may be smaller.
+            batch_size: examples a step; the last batch of an epoch may be smaller. The memory that a step needs grows
+                with it.
             epochs: how often to go over all the examples.
             verbose: 0 silent, 1 a progress bar an epoch, 2 a line an epoch; "auto" is 1 on a terminal, else 2.
             validation_split: the share of examples, taken from the tail before any shuffling, to validate on.
@@ -215,14 +216,14 @@ class Sequential:
 
         self.history = history = History()
         plan = self._plan()
-        with Workers(self.threads) as workers, flag_interrupt(history):
+        with Workers(self.threads), flag_interrupt(history):
             for epoch in range(epochs):
                 order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
                 batches = list(cut(order, batch_size))
                 totals, seen = np.zeros(1 + len(self.metrics)), 0
                 with Progress(f"Epoch {epoch + 1}/{epochs}", len(batches), verbose) as progress:
                     for batch in batches:
-                        totals = totals + train_step(plan, self.optimizer, self.params, x, y, batch, workers)
+                        totals = totals + train_step(plan, self.optimizer, self.params, x[batch], y[batch])
                         seen += len(batch)
                         progress.show(self._named(totals / seen), batches=1)
                         if history.interrupted:
@@ -230,7 +231,7 @@ class Sequential:
                     if seen == len(x):
                         values = self._named(totals / seen)
                         if validation:
-                            means = self._means(plan, validation[0], validation[1], batch_size, workers)
+                            means = self._means(plan, validation[0], validation[1], batch_size)
                             values |= {f"val_{name}": value for name, value in self._named(means).items()}
                             progress.show(values)
                         history.append(values)
@@ -267,8 +268,8 @@ class Sequential:
         x, y = self._check_examples("", x, y)
         batch_size = check_count("batch_size", 32 if batch_size is None else batch_size)
         batches = -(-len(x) // batch_size)
-        with Workers(self.threads) as workers, Progress("Evaluate", batches, resolve_verbose(verbose)) as progress:
-            values = self._named(self._means(self._plan(), x, y, batch_size, workers, progress))
+        with Workers(self.threads), Progress("Evaluate", batches, resolve_verbose(verbose)) as progress:
+            values = self._named(self._means(self._plan(), x, y, batch_size, progress))
             progress.show(values)
         if return_dict:
             return values
@@ -288,11 +289,11 @@ class Sequential:
         """
         self._need_weights("predict")
         x = check_images("x", x, self.input_shape)
-        shards = list(cut(np.arange(len(x)), check_count("batch_size", 32 if batch_size is None else batch_size)))
+        batches = list(cut(np.arange(len(x)), check_count("batch_size", 32 if batch_size is None else batch_size)))
         plan, outputs = self._plan_of_predict(), []
-        with Workers(self.threads) as workers, Progress("Predict", len(shards), resolve_verbose(verbose)) as progress:
-            for group in cut(shards, GROUP):
-                outputs += workers.map(lambda shard: plan.forward(x[shard])[0], group)
+        with Workers(self.threads), Progress("Predict", len(batches), resolve_verbose(verbose)) as progress:
+            for group in cut(batches, GROUP):
+                outputs += share(lambda batch: plan.forward(x[batch])[0], group)
                 progress.show({}, batches=len(group))
         return np.concatenate(outputs)
 
@@ -377,17 +378,17 @@ class Sequential:
         return dict(zip(["loss", *(metric.name for metric in self.metrics)], map(float, values), strict=True))
 
     def _means(
-        self, plan: Plan, x: np.ndarray, y: np.ndarray, size: int, workers: Workers, progress: Progress | None = None
+        self, plan: Plan, x: np.ndarray, y: np.ndarray, size: int, progress: Progress | None = None
     ) -> np.ndarray:
         """[loss, *metrics] over all examples."""
 
-        def totals_of(shard: np.ndarray) -> np.ndarray:
-            output, _ = plan.forward(x[shard])
-            return plan.score(y[shard], output)[0]
+        def totals_of(batch: np.ndarray) -> np.ndarray:
+            output, _ = plan.forward(x[batch])
+            return plan.score(y[batch], output)[0]
 
         totals = np.zeros(1 + len(self.metrics))
         for group in cut(list(cut(np.arange(len(x)), size)), GROUP):
-            totals += sum(workers.map(totals_of, group))
+            totals += sum(share(totals_of, group))
             if progress:
                 progress.show({}, batches=len(group))
         return totals / len(x)

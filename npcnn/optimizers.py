@@ -17,7 +17,8 @@ from npcnn.checks import check_flag, check_fraction, check_positive
 class Optimizer:
     """What every optimizer shares: a learning rate, a count of steps, and checks.
 
-    A subclass writes `update_one(key, w, g)`, the change of one parameter w with gradient g = dL/dw.
+    A subclass writes `update_one(w, g, ...)`, the change of one parameter w with gradient g = dL/dw, and says in
+    `slot_names` what it remembers for each number of w from step to step; `update_one` gets these arrays after g.
 
     Args:
         learning_rate: how far to go; a positive number.
@@ -25,6 +26,7 @@ class Optimizer:
     """
 
     name: str
+    slot_names: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float, kernels: str | None = None) -> None:
         self.learning_rate = check_positive(f"{type(self).__name__}: learning_rate", learning_rate)
@@ -50,10 +52,10 @@ class Optimizer:
                 raise ValueError(f"{kind}: gradient of {key!r} has shape {grads[key].shape}, the parameter {w.shape}")
         self.iterations += 1
         for key, w in params.items():
-            self.update_one(key, w, grads[key])
+            self.update_one(w, grads[key], *(self.slot(name, key, w) for name in self.slot_names))
 
-    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
-        """Change w in place, given g = dL/dw."""
+    def update_one(self, w: np.ndarray, g: np.ndarray, *remembered: np.ndarray) -> None:
+        """Change w and what is remembered for it in place, given g = dL/dw."""
         raise NotImplementedError
 
     def slot(self, name: str, key: Any, w: np.ndarray) -> np.ndarray:
@@ -98,13 +100,18 @@ class SGD(Optimizer):
         self.momentum = check_fraction(f"{type(self).__name__}: momentum", momentum)
         self.nesterov = check_flag("SGD: nesterov", nesterov)
 
-    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
-        """Change w in place, given g = dL/dw."""
+    @property
+    def slot_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is remembered: with momentum, m."""
+        return ("momentum",) if self.momentum else ()
+
+    def update_one(self, w: np.ndarray, g: np.ndarray, *remembered: np.ndarray) -> None:
+        """Change w and m in place, given g = dL/dw."""
         lr, momentum = w.dtype.type(self.learning_rate), w.dtype.type(self.momentum)
-        if not self.momentum:
+        if not remembered:
             w -= lr * g
             return
-        m = self.slot("momentum", key, w)
+        (m,) = remembered
         m[...] = momentum * m - lr * g
         m[abs(m) < np.finfo(m.dtype).tiny] = 0  # why: see `npcnn/kernels/adam.py`
         w += momentum * m - lr * g if self.nesterov else m
@@ -134,6 +141,7 @@ class Adam(Optimizer):
     """
 
     name = "adam"
+    slot_names = ("momentum", "velocity")
 
     def __init__(
         self,
@@ -149,16 +157,15 @@ class Adam(Optimizer):
         self.beta_2 = check_fraction(f"{type(self).__name__}: beta_2", beta_2)
         self.epsilon = check_positive(f"{type(self).__name__}: epsilon", epsilon)
 
-    def update_one(self, key: Any, w: np.ndarray, g: np.ndarray) -> None:
-        """Change w in place, given g = dL/dw."""
+    def update_one(self, w: np.ndarray, g: np.ndarray, *remembered: np.ndarray) -> None:
+        """Change w, m and v in place, given g = dL/dw."""
         # Every scalar in w's own float type, and rounded where Keras rounds it: so the two differ by a few roundings.
         number, t = w.dtype.type, self.iterations
         beta_1_power = number(float(number(self.beta_1)) ** t)
         beta_2_power = number(float(number(self.beta_2)) ** t)
         alpha = number(self.learning_rate) * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)
-        m, v = self.slot("momentum", key, w), self.slot("velocity", key, w)
         update = ladder.find("adam", self.kernels)
-        update(w, g, m, v, alpha, number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
+        update(w, g, *remembered, alpha, number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
 
 
 def get(optimizer: Any) -> Any:

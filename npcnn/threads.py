@@ -9,8 +9,9 @@ import functools
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 from npcnn.history import History
@@ -29,77 +30,157 @@ class Blas:
 
     def __init__(self) -> None:
         self._lock, self._users = threading.Lock(), 0
+        self._before: list[tuple[Any, int]] = []  # each library, and how many threads it had
 
     def __enter__(self) -> None:
         with self._lock:
             if self._users == 0:
-                self._limit = loaded_blas().limit(limits=1)
+                self._before = [(library, library.get_num_threads()) for library in loaded_blas()]
+                for library, _ in self._before:
+                    library.set_num_threads(1)
             self._users += 1
 
     def __exit__(self, *exception: Any) -> None:
         with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._limit.restore_original_limits()
+            if self._users == 1:
+                self._put_back()
+            self._users = max(0, self._users - 1)  # it is 0 where a forked child leaves what its parent entered
 
     def after_fork(self) -> None:
         """In a forked child, where nobody is at work any more: put the setting back."""
         if self._users:
-            self._limit.restore_original_limits()
+            self._put_back()
         self._lock, self._users = threading.Lock(), 0
+
+    def _put_back(self) -> None:
+        for library, threads in self._before:
+            library.set_num_threads(threads)
 
 
 @functools.cache
-def loaded_blas() -> Any:
+def loaded_blas() -> list[Any]:
     """The BLAS that NumPy has loaded. Finding it takes ten times as long as predicting an image."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="blas")
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 BLAS = Blas()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=BLAS.after_fork)
 
 
-class Workers(contextlib.ExitStack):
-    """Threads that take shards, and BLAS held to one thread while they are at work: a context manager.
+class Workers:
+    """Threads that share work, and BLAS held to one thread while they do: a context manager.
+
+    Within it, in the thread that entered it, `share` divides work among these threads.
 
     Args:
         threads: how many; None takes the CPUs this process may use.
     """
 
     def __init__(self, threads: int | None) -> None:
-        super().__init__()
         self.threads = threads or available_cpus()
-        self._pool: ThreadPoolExecutor | None = None
+        self._jobs: SimpleQueue[Callable | None] = SimpleQueue()
+        self.started: list[threading.Thread] = []
 
     def __enter__(self) -> "Workers":
-        self.enter_context(BLAS)
+        BLAS.__enter__()
+        self._outer, _here.workers = getattr(_here, "workers", None), self
         return self
 
-    def map(self, function: Callable, items: Iterable) -> list:
-        """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
-        items = list(items)
-        results: list[Any] = [None] * len(items)
-        numbers = iter(range(len(items)))  # whoever is free takes the next
+    def __exit__(self, *exception: Any) -> None:
+        _here.workers = self._outer
+        try:
+            for _ in self.started:
+                self._jobs.put(None)
+            for thread in self.started:
+                thread.join()
+        finally:
+            self.started.clear()
+            BLAS.__exit__()
 
-        def work() -> None:
+    def map(self, function: Callable, items: Sequence) -> list:
+        """Return [function(item) for every item]; the calling thread works too, so it need not be woken up."""
+        results: list[Any] = [None] * len(items)
+        done: SimpleQueue[int | BaseException] = SimpleQueue()  # how many items a thread did, or what stopped it
+        numbers = deque(range(len(items)))
+
+        def work(take: Callable[[], int]) -> int:
+            count = 0
+            while numbers:
+                try:
+                    i = take()
+                except IndexError:  # another thread was quicker
+                    break
+                results[i] = function(items[i])
+                count += 1
+            return count
+
+        # From the two ends, so that a thread often finds in its cache what it worked on in the layer before.
+        def job() -> None:
             try:
-                for i in numbers:
-                    results[i] = function(items[i])
-            except BaseException:  # Ctrl-C too: the others need not do what is left
-                list(numbers)
-                raise
+                done.put(work(numbers.pop))
+            except BaseException as error:
+                numbers.clear()
+                done.put(error)
 
         others = min(self.threads, len(items)) - 1
-        if others > 0 and not self._pool:
-            self._pool = self.enter_context(ThreadPoolExecutor(self.threads - 1))
-        waiting = [self._pool.submit(work) for _ in range(others)]
-        work()
-        for other in waiting:
-            other.result()
-        return results
+        while len(self.started) < others:
+            thread = threading.Thread(target=self._work, daemon=True)
+            thread.start()
+            self.started.append(thread)
+        try:
+            for _ in range(others):
+                self._jobs.put(job)
+            left = len(items) - work(numbers.popleft)
+            while left:  # a thread that wakes up when all is done need not be waited for
+                found = done.get()
+                if isinstance(found, BaseException):
+                    try:
+                        raise found
+                    finally:
+                        del found  # its traceback leads here: together they would stay until the next collection
+                left -= found
+            return results
+        finally:
+            numbers.clear()  # after an error or Ctrl-C, the others need not begin what is left
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            job()
+            del job  # and with it the arrays it worked on; the next may be long in coming
+
+
+_here = threading.local()  # .workers: those that this thread has entered
+
+
+def _after_fork() -> None:
+    BLAS.after_fork()
+    _here.workers = None  # their threads did not come along
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def thread_count() -> int:
+    """Return among how many threads `share` would divide work here."""
+    workers = getattr(_here, "workers", None)
+    return workers.threads if workers else 1
+
+
+def share(function: Callable, items: Iterable) -> list:
+    """Return [function(item) for every item], computed by the threads of the `Workers` around, if there are any.
+
+    Where a thread already works on a share, what it shares again is its own to do.
+    """
+    items, workers = list(items), getattr(_here, "workers", None)
+    if workers is None or len(items) < 2:
+        return [function(item) for item in items]
+    _here.workers = None
+    try:
+        return workers.map(function, items)
+    finally:
+        _here.workers = workers
 
 
 @contextlib.contextmanager

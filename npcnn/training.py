@@ -1,15 +1,14 @@
-"""One training step, readable top to bottom: cut the batch into shards, forward, loss, backward, sum, update.
+"""One training step, readable top to bottom: forward, loss, backward, update.
 
 Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns dy, the gradient of the loss with
 respect to its output, into dx, the one with respect to its input; and that input is the output of the layer before.
 
-A shard is up to 64 images that one thread takes through the whole network together (see `npcnn.threads`). The cut does
-not depend on how many threads there are, and the shards' gradients are added in the order of the shards, so the same
-seed gives the same bits on one thread and on sixteen.
+Threads share the work inside the kernels, by images or by weights (see `npcnn/kernels/sharing.py`). What is written
+here runs, in training, in one thread and on the whole batch; where nothing is trained, each thread takes whole batches.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,56 +20,24 @@ from npcnn.layers.max_pool2d import MaxPool2D
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from npcnn.threads import Workers
 
-SHARD = 64  # images at most; a batch of two or more makes at least two shards
 OWN_LOSSES = (SparseCategoricalCrossentropy, CategoricalCrossentropy)
 
 Gradients = dict[str, np.ndarray]  # one for each parameter, under the key "layer/parameter"
 
 
-def train_step(
-    plan: "Plan",
-    optimizer: Any,
-    params: dict[str, np.ndarray],
-    x: np.ndarray,
-    y: np.ndarray,
-    batch: np.ndarray,
-    workers: Workers,
-) -> np.ndarray:
-    """Take one step on the examples numbered by `batch`; return [loss, *metrics], summed over them, before the step."""
-
-    def shard_pass(shard: np.ndarray) -> tuple[np.ndarray, Gradients]:
-        output, caches = plan.forward(x[shard], training=True)
-        totals, cache = plan.score(y[shard], output)
-        dy = plan.loss.backward(cache) * (len(shard) / len(batch))  # from the shard's mean to its share of the batch's
-        return totals, plan.backward(dy, caches)[1]
-
-    totals, grads = zip(*workers.map(shard_pass, shards_of(batch)), strict=True)
-    optimizer.update(params, add_up(grads, params))
-    return sum(totals)
-
-
-def shards_of(batch: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut a batch into shards."""
-    return cut(batch, min(SHARD, -(-len(batch) // 2)))
-
-
-def add_up(grads: Sequence[Gradients], keys: Iterable[str]) -> Gradients:
-    """Return the sums of the shards' gradients, in the order of the shards.
-
-    The layers' own arrays are left as they are: the first two make a new one, to which the others are added.
-    """
-    sums = {key: grads[0][key] for key in keys}
-    for i, more in enumerate(grads[1:]):
-        for key in sums:
-            sums[key] = np.add(sums[key], more[key], out=sums[key] if i else np.empty_like(sums[key]))
-    return sums
+def train_step(plan: "Plan", optimizer: Any, params: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Take one step on a batch; return [loss, *metrics], summed over its examples, before the step."""
+    output, caches = plan.forward(x, training=True)
+    totals, cache = plan.score(y, output)
+    _, grads = plan.backward(plan.loss.backward(cache), caches)
+    optimizer.update(params, {key: grads[key] for key in params})
+    return totals
 
 
 @dataclass
 class Plan:
-    """What a model does to a shard: its layers, each activation as a layer of its own, and the loss."""
+    """What a model does to a batch: its layers, each activation as a layer of its own, and the loss."""
 
     steps: list[Layer]
     dtype: str
@@ -88,11 +55,14 @@ class Plan:
         return x, caches
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray | None, Gradients]:
-        """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter."""
+        """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter.
+
+        Each cache is taken out of the list, so that its memory is free as soon as its step has gone backward.
+        """
         dy, grads = dy.astype(self.dtype, copy=False), {}
-        for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
+        for step in reversed(self.steps):
             # dL/dx of this step is dL/dy of the one before.
-            dy, step_grads = pair(step, "backward must return (dx, grads)", step.backward(dy, cache))
+            dy, step_grads = pair(step, "backward must return (dx, grads)", step.backward(dy, caches.pop()))
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
@@ -101,7 +71,7 @@ class Plan:
         return dy, grads
 
     def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Return [loss, *metrics], each summed over the shard, and the loss' cache; `y` has been checked before."""
+        """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before."""
         compute = self.loss.compute if type(self.loss) in OWN_LOSSES else self.loss.forward
         loss, cache = compute(y, output)
         y_pred = self.loss.probabilities(cache) if self.joined else output

@@ -43,7 +43,17 @@ TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losse
 MORE = {  # those that take longer, where they see what the others do not
     "npcnn.kernels.conv_relu_max_pool": [
         "test_fused_kernel.py",
+        "test_sharing.py",
         "gradients/test_exact_and_adjoint.py::test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit",
+        "gradients/test_exact_and_adjoint.py::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit",
+    ],
+    "npcnn.kernels.dense": [
+        "test_sharing.py",
+        "gradients/test_exact_and_adjoint.py::test_the_blocks_of_a_dense_layer_make_up_the_product_bit_for_bit",
+    ],
+    "npcnn.kernels.sharing": [
+        "test_sharing.py",
+        "gradients/test_exact_and_adjoint.py::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit",
     ],
     **dict.fromkeys(["npcnn.layers", "npcnn.checks", "npcnn.losses", "npcnn.optimizers"], ["test_wrong_calls.py"]),
 }

@@ -15,6 +15,7 @@ import pytest
 from npcnn import load_model
 from npcnn.datasets.mnist import SAMPLE
 from npcnn.kernels import RUNGS, rung_of
+from npcnn.threads import Workers, share
 
 ROOT = Path(__file__).parents[1]
 RIVALS = {"keras": "tensorflow", "keras-tfdata": "tensorflow", "torch-channels-last": "torch"}
@@ -100,18 +101,24 @@ def test_scaling_has_a_row_for_every_point_of_every_panel(run):
     one, all_threads = (found["rows"][i]["train"]["median"] for i in (-1, 2))
     assert found["threads_over_one"]["32"]["train"] == pytest.approx(one / all_threads, rel=1e-4)
     assert f"{found['threads_over_one']['32']['train']:.2f} x" in printed
-    assert list(found["step_by_shards"]) == ["1", "2", "4", "8", "16"]
-    assert (step := found["forecast"]["32"])["shards"] == 2 and 0 < step["alone"] < step["steps"]["1"]
+    step = found["forecast"]["32"]
+    assert list(step["whole"]) == ["1", "2", "4", "8", "16"]
+    assert step["busiest"]["8"] < step["busiest"]["2"] < step["busiest"]["1"] < step["whole"]["1"]
     assert f"{step['steps']['1'] / step['steps']['8']:.2f} x" in printed
 
 
-def test_a_forecast_counts_whole_shards_and_what_threads_lose(monkeypatch):
+def test_a_forecast_counts_the_busiest_thread_and_what_is_lost_here(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    foretell = importlib.import_module("scaling").foretell
-    # Five shards on two threads are three in a row: 1 + 10 * 3 / 5 = 7 seconds; 10 are 1.5 times the nine of six.
-    found = foretell(one=11.0, many=10.0, alone=1.0, shards=5, count=2)
-    assert (found["drag"], found["shared"]) == (pytest.approx(1.5), 10.0)
-    assert found["steps"] == pytest.approx({1: 11.0, 2: 10.0, 4: 1 + 1.5 * 4, 8: 1 + 1.5 * 2, 16: 1 + 1.5 * 2})
+    scaling = importlib.import_module("scaling")
+    times = {cores: [10.0, 1.0, 9.0 / cores] for cores in scaling.CORES}
+    found = scaling.foretell(times, here=6.0, count=2)
+    assert found["lost"] == 6 - (1 + 4.5)
+    assert found["steps"] == pytest.approx({1: 10, 2: 6, 4: 3.75, 8: 2.625, 16: 2.0625})
+    seconds = iter([0, 3, 3, 5, 5, 6])  # three pieces of three, two and one second, on two threads
+    monkeypatch.setattr(scaling.time, "perf_counter", lambda: next(seconds))
+    with scaling.one_after_another() as shared, Workers(2):
+        assert share(lambda i: i, range(3)) == [0, 1, 2]
+    assert shared == [(6, 3)]
 
 
 def test_versus_without_rivals_measures_npcnn_alone(run):

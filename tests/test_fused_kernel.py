@@ -239,9 +239,13 @@ import hashlib, sys
 import numpy as np
 from npcnn.kernels import adam, conv_relu_max_pool as fused
 assert "numba" not in sys.modules
-x, w = np.arange(-30, 70).reshape(2, 5, 5, 2) % 7.0 - 3, np.arange(-9, 9).reshape(3, 1, 2, 3) % 5.0 - 2
-y, cache = fused.forward(x, w, np.zeros(3), ((0, 0), (1, 1)))
-results = [y, *fused.backward(y, cache)]
+results = []
+for H, W, C in (5, 5, 2), (4, 16, 18):  # the rows of the second have more numbers than a byte counts
+    x = np.arange(2 * H * W * C).reshape(2, H, W, C) % 7.0 - 3
+    w = np.arange(3 * 3 * C * 3).reshape(3, 3, C, 3) % 5.0 - 2
+    y, cache = fused.forward(x, w, np.zeros(3), ((0, 0), (1, 1)))
+    for need_dx in (True, False):
+        results += [array for array in (y, *fused.backward(y, cache, need_dx)) if array is not None]
 adam.update_jit(x, x + 1, x + 2, abs(x), *map(np.float64, (0.1, 0.1, 0.001, 1e-7)))
 print([hashlib.sha256(array.tobytes()).hexdigest() for array in (*results, x)])
 """

@@ -36,6 +36,13 @@ def test_sgd_takes_three_steps_worked_out_by_hand(optimizer, path):
     assert walk(optimizer, [4, 0, -8]) == path
 
 
+def test_momentum_that_is_set_later_counts_from_the_next_step_on():
+    sgd = SGD(0.25)
+    assert walk(sgd, [4]) == [-1]
+    sgd.momentum = 0.5
+    assert walk(sgd, [4, 0]) == [-1, -1.5]
+
+
 def test_the_defaults_are_those_of_keras():
     sgd, adam = SGD(), Adam()
     assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.01, 0, False)

@@ -1,12 +1,18 @@
 """Threads: BLAS is held to one of them for as long as anybody works. And Ctrl-C: only Python's own is taken."""
 
+import contextlib
+import gc
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -14,11 +20,12 @@ from numpy.testing import assert_equal
 from threadpoolctl import threadpool_limits
 
 from npcnn import History
-from npcnn.threads import Workers, flag_interrupt, loaded_blas
+from npcnn import threads as npcnn_threads
+from npcnn.threads import BLAS, Workers, flag_interrupt, loaded_blas, share
 
 
 def blas_threads():
-    return [library.get_num_threads() for library in loaded_blas().lib_controllers]
+    return [library.get_num_threads() for library in loaded_blas()]
 
 
 def metric(function):
@@ -37,13 +44,11 @@ with_blas = pytest.mark.skipif(not blas_threads(), reason="NumPy's BLAS is none 
 
 @with_blas
 def test_blas_is_put_back_when_the_last_of_two_models_is_done():
-    first, second = Workers(1), Workers(1)
     with threadpool_limits(2, user_api="blas"):
-        first.__enter__()
-        second.__enter__()
-        first.close()
-        assert set(blas_threads()) == {1}
-        second.close()
+        with BLAS:
+            with BLAS:
+                assert set(blas_threads()) == {1}
+            assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {2}
 
 
@@ -54,8 +59,8 @@ def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work
         import os, sys
         import numpy as np
         from npcnn.threads import Workers, loaded_blas
-        def blas_threads(): return [library.get_num_threads() for library in loaded_blas().lib_controllers]
-        for library in loaded_blas().lib_controllers: library.set_num_threads(2)
+        def blas_threads(): return [library.get_num_threads() for library in loaded_blas()]
+        for library in loaded_blas(): library.set_num_threads(2)
         with Workers(1):
             if child := os.fork():
                 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -70,30 +75,170 @@ def test_a_child_that_is_forked_while_a_model_works_has_all_of_blas_and_may_work
     assert (run.stdout, run.returncode) == ("[{2}, {1}, {2}]\n", 0), run.stderr
 
 
+@with_blas
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_a_child_that_is_forked_while_threads_share_work_goes_on_without_them():
+    code = """if True:
+        import os, sys
+        from npcnn.threads import Workers, loaded_blas, share, thread_count
+        for library in loaded_blas(): library.set_num_threads(2)
+        with Workers(2) as workers:
+            share(abs, range(-9, 0))
+            if child := os.fork():
+                sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            seen = [thread_count(), share(abs, range(-3, 0))]
+        with Workers(2):
+            seen += [thread_count(), share(abs, range(-3, 0)), {library.get_num_threads() for library in loaded_blas()}]
+        seen.append({library.get_num_threads() for library in loaded_blas()})
+        print(seen, flush=True)
+        os._exit(0)
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.returncode) == ("[1, [3, 2, 1], 2, [3, 2, 1], {1}, {2}]\n", 0), run.stderr
+
+
 def test_blas_that_is_loaded_once_is_looked_for_once():
     assert loaded_blas() is loaded_blas()
 
 
 def test_every_item_is_worked_on_once_and_the_results_are_in_order():
     for threads in (1, 2, 5):
-        with Workers(threads) as workers:
-            assert workers.map(lambda i: i * i, range(50)) == [i * i for i in range(50)]
-            assert workers.map(lambda i: i, []) == []
+        with Workers(threads):
+            assert share(lambda i: i * i, range(50)) == [i * i for i in range(50)]
+            assert share(lambda i: i, []) == []
+    assert share(lambda i: i * i, range(3)) == [0, 1, 4]  # with no workers, by this thread
 
 
-@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
-def test_an_error_or_ctrl_c_reaches_the_caller_and_what_is_left_is_not_begun(error):
+@pytest.mark.parametrize("error", [ArithmeticError, IndexError, KeyboardInterrupt])
+@pytest.mark.parametrize("item", [3, 97])  # the caller begins with the first, the others with the last
+def test_an_error_or_ctrl_c_reaches_the_caller_and_what_is_left_is_not_begun(error, item):
     begun = []
 
     def work(i):
         begun.append(i)
         time.sleep(0.01)
-        if i == 7:
-            raise error("seven")
+        if i == item:
+            raise error("here")
 
-    with pytest.raises(error, match="seven"), Workers(3) as workers:
-        workers.map(work, range(100))
+    with pytest.raises(error, match="here"), Workers(3):
+        share(work, range(100))
     assert len(begun) < 20
+
+
+def test_ctrl_c_while_work_is_handed_out_stops_those_who_have_begun():
+    class Interrupted(SimpleQueue):
+        def put(self, job):
+            super().put(job)
+            if job:
+                raise KeyboardInterrupt
+
+    begun = []
+    with pytest.raises(KeyboardInterrupt), Workers(3) as workers:
+        workers._jobs = Interrupted()
+        share(lambda i: begun.append(i) or time.sleep(0.01), range(100))
+    assert len(begun) < 20
+
+
+def test_ctrl_c_is_not_lost_when_the_others_have_just_done_everything(monkeypatch):
+    class Numbers(deque):
+        def __bool__(self):
+            if threading.current_thread() is not threading.main_thread():
+                return len(self) > 0
+            while len(self):
+                time.sleep(0.01)
+            time.sleep(0.05)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(npcnn_threads, "deque", Numbers)
+    with pytest.raises(KeyboardInterrupt), Workers(2):
+        share(lambda i: i, range(9))
+
+
+def test_where_no_thread_can_be_started_that_is_what_is_said(monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"), Workers(2):
+        share(lambda i: i, range(9))
+
+
+def test_workers_may_be_used_again():
+    workers, barrier = Workers(2), threading.Barrier(2, timeout=60)
+    for _ in range(2):
+        with workers:
+            share(lambda i: barrier.wait(), range(2))  # goes on when two threads are here
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_worked_on_is_not_kept(fails):
+    class Big:
+        pass
+
+    barrier = threading.Barrier(2, timeout=60)
+
+    def work(thing):
+        barrier.wait()
+        if fails and threading.current_thread() is not threading.main_thread():
+            raise ArithmeticError
+        return Big()
+
+    gc.disable()
+    try:
+        with Workers(2):
+            things = [Big(), Big()]
+            kept = [weakref.ref(thing) for thing in things]
+            with contextlib.suppress(ArithmeticError):
+                kept += map(weakref.ref, share(work, things))
+            del things
+            deadline = time.monotonic() + 60
+            while any(ref() for ref in kept) and time.monotonic() < deadline:
+                time.sleep(0.01)  # the other thread may be about to let go
+            assert not any(ref() for ref in kept)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("rung", ["im2col", "fused"])
+def test_each_of_eight_threads_takes_its_part_of_a_batch_of_64(make_model, make_images, monkeypatch, rung):
+    barrier, do, met = threading.Barrier(8, timeout=60), Workers.map, []
+
+    def meet_and_do(self, function, items):
+        def work(item):
+            met.append(barrier.wait())  # goes on when eight threads are here; with fewer, never
+            return function(item)
+
+        return do(self, work if len(items) == 8 else function, items)
+
+    monkeypatch.setattr(Workers, "map", meet_and_do)
+    make_model(threads=8, kernels=rung).fit(*make_images(64), batch_size=64, verbose=0)
+    # Forward and backward: a convolution and a pool, or the one layer that they are on "fused".
+    assert len(met) == {"im2col": 4 * 8, "fused": 2 * 8}[rung]
+
+
+def test_what_a_thread_shares_while_it_works_on_a_share_it_does_itself():
+    def inner(i):
+        return threading.get_ident()
+
+    def outer(i):
+        return {threading.get_ident(), *share(inner, range(5))}
+
+    with Workers(3):
+        assert all(len(threads) == 1 for threads in share(outer, range(20)))
+
+
+def test_a_single_item_leaves_the_threads_to_whatever_it_shares_itself():
+    with Workers(2) as workers:
+        share(lambda i: share(lambda j: j, range(2)), [0])
+        assert len(workers.started) == 1
+
+
+def test_workers_within_workers_leave_the_outer_ones_in_charge():
+    with Workers(2) as outer:
+        with Workers(1):
+            assert share(lambda i: i, range(3)) == [0, 1, 2]
+        share(lambda i: i, range(3))
+        assert len(outer.started) == 1
 
 
 @with_blas
@@ -125,7 +270,7 @@ def test_after_an_error_blas_is_put_back_too_and_the_weights_are_as_they_were(ma
 
 
 def ctrl_c(*calls):
-    """A metric that presses Ctrl-C at these of its calls, the first of which is 1. A small batch calls it twice."""
+    """A metric that presses Ctrl-C at these of its calls, the first of which is 1; each step calls it once."""
     number = itertools.count(1)
     return metric(lambda: next(number) in calls and signal.raise_signal(signal.SIGINT))
 
@@ -172,7 +317,7 @@ def test_a_handler_that_was_not_set_from_python_is_left_alone():
 
 def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_model, make_images, capsys):
     x, y = make_images(40)
-    model, reference = make_model("sgd", [ctrl_c(2 * (5 + 3))], threads=1), make_model("sgd", threads=1)
+    model, reference = make_model("sgd", [ctrl_c(5 + 3)], threads=1), make_model("sgd", threads=1)
     history = model.fit(x, y, batch_size=8, epochs=10, shuffle=False, verbose=2)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     # Five steps an epoch: the second epoch was left after its third step.
@@ -195,14 +340,15 @@ def test_after_ctrl_c_the_model_trains_on_and_predicts(make_model, make_images, 
 
 def test_ctrl_c_in_the_last_step_of_an_epoch_leaves_that_epoch_finished(make_model, make_images):
     x, y = make_images(40)
-    model = make_model("sgd", [ctrl_c(2 * 5)], threads=1)
+    model = make_model("sgd", [ctrl_c(5)], threads=1)
     history = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y), verbose=0)
     assert history.epoch == [0]
     assert len(history.history["val_loss"]) == 1
 
 
 def test_a_second_ctrl_c_stops_at_once(make_model, make_images):
-    model = make_model("sgd", [ctrl_c(1, 2)], threads=1)  # both in the first step
+    twice = metric(lambda: [signal.raise_signal(signal.SIGINT) for _ in range(2)])  # in the first step
+    model = make_model("sgd", [twice], threads=1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*make_images(40), batch_size=8, verbose=0)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

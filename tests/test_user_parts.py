@@ -1,5 +1,7 @@
 """A user's own layer, loss and optimizer, written as the contract says, work in a model."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -57,10 +59,10 @@ class MeanSquaredError:
         return 2 * error / error.size
 
 
-def compiled(*stack, width=2, optimizer="sgd", loss=None, **options):
+def compiled(*stack, width=2, optimizer="sgd", loss=None, metrics=(), **options):
     """A model of these layers, on examples of `width` numbers, with a loss of one's own unless another is given."""
-    model = Sequential([layers.Input((width,)), *stack])
-    model.compile(optimizer, loss or MeanSquaredError(), **options)
+    model = Sequential([layers.Input((width,)), *stack], **options)
+    model.compile(optimizer, loss or MeanSquaredError(), metrics)
     return model
 
 
@@ -104,7 +106,7 @@ def test_a_layer_loss_and_optimizer_of_ones_own_learn(behind):
 def test_the_gradient_of_a_loss_in_float64_goes_back_in_the_models_float_type():
     layer = Watched()
     compiled(layer).fit(np.ones((4, 2)), np.ones((4, 2), int), verbose=0)
-    assert set(layer.types) == {np.dtype("float32")}  # one a shard
+    assert set(layer.types) == {np.dtype("float32")}  # one a step
 
 
 def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
@@ -119,9 +121,7 @@ def test_a_subclass_of_softmax_is_not_joined_with_the_loss():
 
 
 def test_a_layer_may_return_one_array_as_two_gradients():
-    # Of y = a + b both gradients are the sum of dy. In training, the second shard's must not be added to the first's
-    # twice, only because both are the same array.
-    class Sum(Scale):
+    class Sum(Scale):  # of y = a + b, both gradients are the sum of dy
         def build(self, input_shape, rng=None):
             self.params = {key: np.zeros(1, self.dtype) for key in "ab"}
             self.output_shape = input_shape
@@ -138,12 +138,61 @@ def test_a_layer_may_return_one_array_as_two_gradients():
     np.testing.assert_allclose(model.get_weights(), [[1.0], [1.0]])  # 0.5 * 2 * the error, which is 1
 
 
-def test_gradients_that_a_layer_keeps_are_not_added_to():
+def test_gradients_that_a_layer_keeps_are_not_changed():
     layer = Watched()
-    compiled(layer).fit(np.ones((300, 2)), np.zeros((300, 2)), batch_size=300, verbose=0)
-    assert len(layer.grads) == 5  # shards
+    compiled(layer).fit(np.ones((300, 2)), np.zeros((300, 2)), batch_size=100, verbose=0)
+    assert len(layer.grads) == 3  # steps
     for array, copy in layer.grads:
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_in_training_a_layer_sees_the_whole_batch_at_once_however_many_threads_there_are(threads):
+    class Centred(Scale):
+        sizes = ()
+
+        def forward(self, x, training=False):
+            self.sizes = (*self.sizes, len(x))
+            return super().forward(x - x.mean(axis=0))
+
+    layer = Centred()
+    compiled(layer, threads=threads).fit(np.ones((200, 2)), np.zeros((200, 2)), batch_size=150, verbose=0)
+    assert layer.sizes == (150, 50)
+
+
+def test_an_optimizer_gets_parameters_and_gradients_in_the_same_order():
+    class Noted(Downhill):
+        def update(self, params, grads):
+            self.orders = list(params), list(grads)
+
+    optimizer = Noted()
+    model = compiled(layers.Dense(2), Scale(), layers.Dense(2), optimizer=optimizer)
+    model.fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
+    assert optimizer.orders == (list(model.params), list(model.params))
+
+
+def test_what_a_layer_cached_is_released_once_its_backward_is_over():
+    class Cache:
+        pass
+
+    class Kept(Scale):
+        alive = []
+
+        def forward(self, x, training=False):
+            cache = Cache()
+            cache.x = x
+            self.alive.append(weakref.ref(cache))
+            return super().forward(x)[0], cache
+
+        def backward(self, dy, cache):
+            assert [ref() is not None for ref in self.alive] == [i <= self.number for i in range(3)]
+            return super().backward(dy, cache.x)
+
+    stack = [Kept() for _ in range(3)]
+    for i, layer in enumerate(stack):
+        layer.number = i
+    compiled(*stack).fit(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
+    assert len(Kept.alive) == 3
 
 
 def test_only_fit_runs_layers_in_training():
@@ -192,11 +241,11 @@ def test_predict_sees_what_a_user_changes_on_a_layer():
     assert model.predict([[-1.0]]) == 0
 
 
-def test_a_parameter_without_axes_learns_in_any_number_of_shards():
+def test_a_parameter_without_axes_learns():
     layer = Scale()
     layer.shape = ()
     model = compiled(layer, width=1, optimizer=optimizers.SGD(0.5))
-    model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)  # four shards
+    model.fit(np.ones((200, 1)), np.zeros((200, 1)), batch_size=200, verbose=0)
     np.testing.assert_allclose(model.get_weights(), [0], atol=1e-6)  # 1 - 0.5 * 2 * the error, which is 1
 
 

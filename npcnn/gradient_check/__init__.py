@@ -45,7 +45,7 @@ from npcnn.gradient_check.slopes import COMPLEX_STEP, METHODS, Arrays, Subject, 
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
 from npcnn.threads import Workers
-from npcnn.training import Plan, make_plan, pair, shards_of, train_step
+from npcnn.training import Plan, make_plan, pair, train_step
 
 __all__ = ["METHODS", "GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 
@@ -130,8 +130,8 @@ def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = 
 def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint", **options: Any) -> Result:
     """Check the gradient of a compiled model's loss, exactly as training computes it; the rest is as for `check_layer`.
 
-    The real `train_step` runs, with its shards, its joined softmax and loss and its threads; in place of an optimizer
-    stands an object that keeps the gradients. Give it more than one image to see the sum over shards checked too.
+    The real `train_step` runs, with its parts, its joined softmax and loss and its threads; in place of an optimizer
+    stands an object that keeps the gradients. Give it more than eight images to see the sum over parts checked too.
     (Training needs no gradient with respect to x; it is checked as well, as it passes through every layer.)
 
     Raises:
@@ -148,28 +148,21 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
         return make_plan(layers, np.result_type(model.dtype, arguments["x"]).name, model.loss)
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
-        plan, N, L, caches = plan_of(arguments), len(arguments["x"]), 0.0, []
-        for shard in shards_of(np.arange(N)):
-            output, of_plan = plan.forward(arguments["x"][shard], training=True)
-            value, of_loss = plan.loss.forward(arguments["y"][shard], output)
-            L += value * (len(shard) / N)
-            caches.append((len(shard) / N, of_loss, of_plan))
-        return L, (arguments, caches)
+        plan = plan_of(arguments)
+        output, of_plan = plan.forward(arguments["x"], training=True)
+        L, of_loss = plan.loss.forward(arguments["y"], output)
+        return L, (arguments, of_loss, of_plan)
 
     def backward(dy: Any, cache: Any) -> Arrays:
-        arguments, caches = cache
+        arguments, of_loss, of_plan = cache
         plan, grads = plan_of(arguments), {}
         for step in plan.steps:
             step.needs_dx = True
-        try:
-            dx = [plan.backward(plan.loss.backward(of_loss) * share, of_plan)[0] for share, of_loss, of_plan in caches]
-        except Exception as error:
-            hint = "does a layer keep state outside of its cache? check_layer tells"
-            raise RuntimeError(f"{title}: backward fails ({error}); {hint}") from error
-        x, y, keeper = arguments["x"], arguments["y"], SimpleNamespace(update=lambda _, found: grads.update(found))
-        with Workers(model.threads) as workers:
-            train_step(plan_of(arguments), keeper, model.params, x, y, np.arange(len(x)), workers)
-        return {"x": np.concatenate(dx), **grads}
+        dx, _ = plan.backward(plan.loss.backward(of_loss), list(of_plan))
+        keeper = SimpleNamespace(update=lambda _, found: grads.update(found))
+        with Workers(model.threads):
+            train_step(plan_of(arguments), keeper, model.params, arguments["x"], arguments["y"])
+        return {"x": dx, **grads}
 
     arguments = {"x": x.astype(np.float64), **copy.deepcopy(model.params), "y": y.copy()}
     subject = Subject(title, arguments, ["x", *model.params], ["x", "y"], forward, backward)

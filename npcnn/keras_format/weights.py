@@ -23,7 +23,7 @@ import numpy as np
 from npcnn.errors import FileFormatError
 from npcnn.initializers import zeros
 from npcnn.layers import Layer
-from npcnn.optimizers import SGD, Adam, Optimizer
+from npcnn.optimizers import Optimizer
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
@@ -102,8 +102,7 @@ def _paths(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
 
 def _slots(optimizer: Optimizer, params: dict[str, np.ndarray]) -> list[tuple[str, str]]:
     """Return the names of what the optimizer remembers, each with a parameter's key, in Keras' order."""
-    names = {Adam: ["momentum", "velocity"], SGD: ["momentum"] if getattr(optimizer, "momentum", 0) else []}
-    return [(name, key) for key in params for name in names[type(optimizer)]]
+    return [(name, key) for key in params for name in optimizer.slot_names]
 
 
 def _write_arrays(file: h5py.File, path: str, name: str, *arrays: Any) -> None:

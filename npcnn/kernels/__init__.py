@@ -9,7 +9,8 @@ Over a whole training step each rung is faster than the one before.
 
 One file an operation, slowest rung first; `conv_relu_max_pool.py` is the last rung. An operation need not have kernels
 of its own on every rung: on `fused`, a convolution that is not one of three fused layers runs `jit`; a dense layer is
-a plain matrix product on all rungs but `loops`. Kernels know nothing of layers: they are given arrays and pairs.
+a plain matrix product on all rungs but `loops`. Kernels know nothing of layers: they are given arrays and pairs. How
+threads share their work is in `sharing.py`.
 """
 
 from typing import Any

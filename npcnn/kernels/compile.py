@@ -1,7 +1,8 @@
 """What the compiled rungs share: numba, imported late and told what these kernels need.
 
-A kernel is a plain serial loop. `jit` compiles it at its first call, or fetches it from numba's cache on
-disk; until then numba is not even imported. With NUMBA_DISABLE_JIT=1 it stays plain Python, to step through.
+A compiled kernel is a plain serial loop; `sharing.py` has threads run it on one part of a batch each. `jit` compiles it
+at its first call, or fetches it from numba's cache on disk; until then numba is not even imported. With
+NUMBA_DISABLE_JIT=1 it stays plain Python, to step through.
 What numba is told here holds for these kernels alone: a user's own functions are compiled as they were before.
 """
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from npcnn.kernels.compile import cached, jit
 from npcnn.kernels.registers import aligned, block_size, padded
+from npcnn.kernels.sharing import by_images
 from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
 
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
@@ -127,7 +128,7 @@ def forward_jit(
     F, dtype = w.shape[3], np.result_type(x, w, b)
     y, block = np.empty((len(x), OH, OW, F), dtype), block_size(F, dtype)
     _forward(block)(xp, padded(w, dtype), padded(b, dtype), y, *aligned((4, block), dtype), *strides, *dilation)
-    return y, (xp, w, strides, pads, dilation, y.shape)
+    return y, (xp, w, strides, pads, dilation)
 
 
 @cached
@@ -166,8 +167,7 @@ def _forward(BLOCK: int) -> Any:
 
 def backward_jit(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
     """The sums of `loops` again, in tiles too: dw with f innermost, dx with c."""
-    xp, w, strides, pads, dilation, y_shape = cache
-    check_shape("conv2d", "dy", dy, y_shape)
+    xp, w, strides, pads, dilation = cache
     (KH, KW, C, F), dtype = w.shape, np.result_type(dy, xp, w)
     dy_rows, block = padded(dy, dtype), block_size(F, dtype)
     dw = np.zeros((KH, KW, C, dy_rows.shape[3]), dtype)
@@ -244,9 +244,10 @@ def _dx(BLOCK: int) -> Any:
     return jit(jit_dx)
 
 
+JIT = by_images("conv2d", forward_jit, backward_jit)
 RUNGS = {
     "loops": (forward_loops, backward_loops),
-    "im2col": (forward_im2col, backward_im2col),
-    "jit": (forward_jit, backward_jit),
-    "fused": (forward_jit, backward_jit),
+    "im2col": by_images("conv2d", forward_im2col, backward_im2col),
+    "jit": JIT,
+    "fused": JIT,
 }

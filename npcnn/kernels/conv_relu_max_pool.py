@@ -27,7 +27,9 @@ import numpy as np
 
 from npcnn.kernels.compile import cached, jit
 from npcnn.kernels.registers import aligned, block_size, padded
+from npcnn.kernels.sharing import part_count, part_size, runs
 from npcnn.kernels.windows import Pads, check_shape, crop, output_size, pad
+from npcnn.threads import share
 
 FLOATS = np.dtype("float32"), np.dtype("float64")
 NO_WINNER = 4  # the winner of a window in which no position is above zero
@@ -49,12 +51,16 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, pads: Pads) -> tuple[np
     if min(rows, columns) < 2:
         raise ValueError(f"conv_relu_max_pool: the convolution gives {rows} x {columns}, the pool needs 2 x 2")
     dtype = np.result_type(x, w, b)
-    x, w = np.ascontiguousarray(pad(x, pads), dtype), np.ascontiguousarray(w, dtype)
+    x, w, b = np.ascontiguousarray(pad(x, pads), dtype), np.ascontiguousarray(w, dtype), b.astype(dtype, copy=False)
     y = aligned((len(x), rows // 2, columns // 2, F), dtype)
-    winner = np.empty(y.shape, np.uint8)
-    filters, biases = padded(w, dtype), padded(b, dtype)
-    sums = aligned((4, len(biases)), dtype)
-    _forward_kernel(C, block_size(F, dtype))(x, filters, biases, y, winner, *sums)
+    winner, filters, kernel = np.empty(y.shape, np.uint8), padded(w, dtype), _forward_kernel(C, block_size(F, dtype))
+
+    def work(run: tuple[slice, slice]) -> None:
+        _, images = run
+        sums = padded(np.zeros((4, F), dtype), dtype)  # zeros past F, too: denormal leftovers would be slow to add to
+        kernel(x[images], filters, b, y[images], winner[images], *sums)
+
+    share(work, runs(len(x)))
     return y, (x, w, winner, pads)
 
 
@@ -68,34 +74,37 @@ def backward(dy: np.ndarray, cache: Any, need_dx: bool = True) -> tuple[np.ndarr
     x, w, winner, pads = cache
     _check_float(dy=dy)
     check_shape("conv_relu_max_pool", "dy", dy, winner.shape)
-    dy = np.ascontiguousarray(dy, x.dtype)
+    dy, dtype = np.ascontiguousarray(dy, x.dtype), x.dtype
     (N, H, W, C), (KH, KW, _, F), (_, OH, OW, _) = x.shape, w.shape, dy.shape
-    dw, db = aligned(w.shape, x.dtype), np.zeros(F, x.dtype)
+    per_part, count = part_size(N), part_count(N)
+    db = aligned((count, F), dtype)  # each part of the batch has its own dw and db, which are added up
     if not need_dx and KW * C < 16:
-        dw[...] = 0
-        _backward_kernel_for_few_channels(C, F)(x, dy, winner, dw, db, *aligned((4, F), x.dtype))
-        return None, dw, db
-    # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers.
-    corners = 2 * W * C * np.arange(OH)[:, None] + 2 * C * np.arange(OW)
-    steps = np.array([0, C, W * C, W * C + C, 0])  # from the corner of a window to position p
-    dx = aligned((N, H * W * C if need_dx else 0), x.dtype)
-    block = block_size(KW * C, x.dtype, rows=2)  # whole blocks only: a shorter last one would need a loop of its own
-    _backward_kernel(KW * C, block if KW * C % block == 0 else KW * C, need_dx)(
-        x.reshape(N, H * W * C),
-        w.reshape(KH, KW * C, F),
-        dy.reshape(N, OH * OW, F),
-        winner.reshape(N, OH * OW, F),
-        corners.ravel(),
-        steps,
-        W * C,
-        dx,
-        dw.reshape(KH, KW * C, F),
-        db,
-        *aligned((2, F, KH, KW * C), x.dtype),
-        np.empty(OH * OW, np.int64),
-        np.empty(OH * OW, x.dtype),
-    )
-    return crop(dx.reshape(x.shape), pads) if need_dx else None, dw, db
+        dw, few_channels = aligned((count, *w.shape), dtype), _backward_kernel_for_few_channels(C, F)
+
+        def work(run: tuple[slice, slice]) -> None:
+            part, images = run
+            few_channels(per_part, x[images], dy[images], winner[images], dw[part], db[part], *aligned((4, F), dtype))
+
+        share(work, runs(N))
+        return None, dw.sum(axis=0), db.sum(axis=0)
+
+    # From here on a row of the image, or of a filter, is one run of W C, or KW C, numbers; and filters come first, so
+    # that a row of a filter lies in memory like a row of a patch.
+    flat_x, flat_winner, flat_dy = x.reshape(N, H * W * C), winner.reshape(N, OH * OW, F), dy.reshape(N, OH * OW, F)
+    w_by_f = np.ascontiguousarray(w.transpose(3, 0, 1, 2)).reshape(F, KH, KW * C)
+    dw_by_f, dx = aligned((count, F, KH, KW * C), dtype), aligned((N, H * W * C if need_dx else 0), dtype)
+    block = block_size(KW * C, dtype, rows=2)  # whole blocks only: a shorter last one would need a loop of its own
+    kernel = _backward_kernel(KW * C, block if KW * C % block == 0 else KW * C, need_dx)
+
+    def work_by_filters(run: tuple[slice, slice]) -> None:
+        part, images = run
+        space = np.empty(OH * OW, np.int64), np.empty(OH * OW, dtype)
+        arrays = flat_x[images], w_by_f, flat_dy[images], flat_winner[images]
+        kernel((per_part, OH, OW, W * C, C), *arrays, dx[images], dw_by_f[part], db[part], *space)
+
+    share(work_by_filters, runs(N))
+    dw = np.ascontiguousarray(dw_by_f.sum(axis=0).transpose(1, 2, 0)).reshape(w.shape)
+    return crop(dx.reshape(x.shape), pads) if need_dx else None, dw, db.sum(axis=0)
 
 
 @cached
@@ -109,9 +118,9 @@ def _forward_kernel(C: int, BLOCK: int) -> Any:
         for n in range(N):
             for i in range(OH):
                 for j in range(OW):
-                    for f in range(len(b)):
+                    for f in range(F):
                         z0[f] = z1[f] = z2[f] = z3[f] = b[f]
-                    for block in range(len(b) // BLOCK):
+                    for block in range(len(z0) // BLOCK):
                         first = block * BLOCK
                         for kh in range(KH):
                             for kw in range(KW):
@@ -143,44 +152,38 @@ def _backward_kernel(SIZE: int, BLOCK: int, need_dx: bool) -> Any:
     unsigned = np.uint64  # numba wraps negative indices, as in x[-1]; an unsigned index needs no such code
     UNSIGNED_BLOCK = unsigned(BLOCK)
 
-    def fused_backward(  # type: ignore[no-untyped-def]
-        x, w, dy, winner, corners, steps, image_row, dx, dw, db, w_by_f, dw_by_f, at, g
-    ):
-        N, windows, F = dy.shape
-        KH = len(w)
-        # Transposed, a row of a filter lies in memory like a row of a patch: SIZE numbers side by side.
-        for kh in range(KH):
-            for m in range(SIZE):
-                for f in range(F):
-                    w_by_f[f, kh, m] = w[kh, m, f]
-        dw_by_f[:] = 0
+    def fused_backward(sizes, x, w, dy, winner, dx, dw, db, at, g):  # type: ignore[no-untyped-def]
+        N, _, F = dy.shape
+        KH = w.shape[1]
+        per_part, OH, OW, image_row, pixel = sizes
+        dw[:] = 0
+        db[:] = 0
         for n in range(N):
-            image, dimage = x[n], dx[n]
+            part, image, dimage = n // per_part, x[n], dx[n]
             if need_dx:
                 dimage[:] = 0
             for f in range(F):
                 # List this filter's winners: where their patch starts, and g. Every window is written down, and one
                 # without a winner is overwritten by the next: a branch would be mispredicted half the time.
                 size = 0
-                for window in range(windows):
-                    at[size] = corners[window] + steps[winner[n, window, f]]
-                    g[size] = dy[n, window, f]
-                    size += winner[n, window, f] != NO_WINNER
+                for i in range(OH):
+                    for j in range(OW):
+                        window = i * OW + j
+                        p = np.int64(winner[n, window, f])
+                        at[size] = (2 * i + (p >> 1)) * image_row + (2 * j + (p & 1)) * pixel
+                        g[size] = dy[n, window, f]
+                        size += p != NO_WINNER
                 for e in range(size):
-                    db[f] += g[e]
+                    db[part, f] += g[e]
                 for kh in range(KH):
                     for block in range(SIZE // BLOCK):
                         first = block * BLOCK
                         for e in range(size):
                             start = unsigned(at[e] + kh * image_row + first)
                             for m in range(UNSIGNED_BLOCK):
-                                dw_by_f[f, kh, first + m] += g[e] * image[start + m]
+                                dw[part, f, kh, first + m] += g[e] * image[start + m]
                                 if need_dx:
-                                    dimage[start + m] += g[e] * w_by_f[f, kh, first + m]
-        for kh in range(KH):
-            for m in range(SIZE):
-                for f in range(F):
-                    dw[kh, m, f] = dw_by_f[f, kh, m]
+                                    dimage[start + m] += g[e] * w[f, kh, first + m]
 
     return jit(fused_backward)
 
@@ -189,16 +192,19 @@ def _backward_kernel(SIZE: int, BLOCK: int, need_dx: bool) -> Any:
 def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
     """For a first layer: KW C numbers would not fill a register, so an instruction works on filters, zeros included."""
 
-    def fused_backward(x, dy, winner, dw, db, g0, g1, g2, g3):  # type: ignore[no-untyped-def]
+    def fused_backward(per_part, x, dy, winner, dw, db, g0, g1, g2, g3):  # type: ignore[no-untyped-def]
         N, OH, OW, _ = dy.shape
-        KH, KW = dw.shape[:2]
+        KH, KW = dw.shape[1:3]
         zero = dy.dtype.type(0)
+        dw[:] = 0
+        db[:] = 0
         for n in range(N):
+            part = n // per_part
             for i in range(OH):
                 for j in range(OW):
                     for f in range(F):
                         g, p = dy[n, i, j, f], winner[n, i, j, f]
-                        db[f] += zero if p == NO_WINNER else g
+                        db[part, f] += zero if p == NO_WINNER else g
                         g0[f] = g if p == 0 else zero
                         g1[f] = g if p == 1 else zero
                         g2[f] = g if p == 2 else zero
@@ -208,12 +214,12 @@ def _backward_kernel_for_few_channels(C: int, F: int) -> Any:
                             r, q = 2 * i + kh, 2 * j + kw
                             for c in range(C):
                                 for f in range(F):
-                                    total = dw[kh, kw, c, f]
+                                    total = dw[part, kh, kw, c, f]
                                     total += g0[f] * x[n, r, q, c]
                                     total += g1[f] * x[n, r, q + 1, c]
                                     total += g2[f] * x[n, r + 1, q, c]
                                     total += g3[f] * x[n, r + 1, q + 1, c]
-                                    dw[kh, kw, c, f] = total
+                                    dw[part, kh, kw, c, f] = total
 
     return jit(fused_backward)
 

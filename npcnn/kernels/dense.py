@@ -1,4 +1,4 @@
-"""The dense layer, twice: as loops, and as a matrix product. The equations are in `layers/dense.py`.
+"""The dense layer, twice: as loops, and as matrix products. The equations are in `layers/dense.py`.
 
 Both have the signature
 
@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.kernels.sharing import blocks, joined, slices
+from npcnn.threads import share
+
 Gradients = tuple[np.ndarray | None, np.ndarray, np.ndarray]
+
+EXAMPLES = 64  # of a product, at most: a thread with only a few takes longer to fetch w than to multiply by it
 
 
 # ------------------------------------------------------------------ loops: the definition, index by index
@@ -47,13 +52,23 @@ def backward_loops(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradient
 
 def forward_product(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Any]:
     """y = x w + b, multiplied by BLAS, which no kernel here beats."""
-    return x @ w + b, (x, w)
+    y = share(lambda part: x[part] @ w + b, slices(max(len(x), 1), EXAMPLES))
+    return joined(y), (x, w)
 
 
 def backward_product(dy: np.ndarray, cache: Any, need_dx: bool = True) -> Gradients:
     """dx = dy w^T, dw = x^T dy, db = the sum of dy's rows."""
     x, w = cache
-    return dy @ w.T if need_dx else None, x.T @ dy, dy.sum(axis=0)
+    dtype = np.result_type(dy, x, w)
+    dx, dw = np.empty(x.shape, dtype), np.empty(w.shape, dtype)
+
+    def multiply(rows: slice) -> None:
+        np.matmul(x[:, rows].T, dy, out=dw[rows])
+        if need_dx:
+            np.matmul(dy, w[rows].T, out=dx[:, rows])
+
+    share(multiply, blocks(len(x), w))
+    return dx if need_dx else None, dw, dy.sum(axis=0)
 
 
 PRODUCT = (forward_product, backward_product)

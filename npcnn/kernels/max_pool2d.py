@@ -15,7 +15,8 @@ import numpy as np
 
 from npcnn.complex_step import comparable
 from npcnn.kernels.compile import jit
-from npcnn.kernels.windows import Pads, Pair, check_shape, crop, offsets, output_size, pad
+from npcnn.kernels.sharing import by_images
+from npcnn.kernels.windows import Pads, Pair, crop, offsets, output_size, pad
 
 
 def beats(value: Any, best: Any) -> Any:
@@ -120,7 +121,6 @@ def _forward(xp, y, winner, KH, KW, SH, SW):  # type: ignore[no-untyped-def]
 def backward_jit(dy: np.ndarray, cache: Any) -> np.ndarray:
     """dx[n, winner(n, i, j, c), c] += dy[n, i, j, c]."""
     winner, padded_shape, (_, KW), strides, pads = cache
-    check_shape("max_pool2d", "dy", dy, winner.shape)
     dxp = np.zeros(padded_shape, dy.dtype)
     _backward(np.ascontiguousarray(dy), winner, dxp, KW, *strides)
     return crop(dxp, pads)
@@ -137,9 +137,10 @@ def _backward(dy, winner, dxp, KW, SH, SW):  # type: ignore[no-untyped-def]
                     dxp[n, i * SH + kh, j * SW + kw, c] += dy[n, i, j, c]
 
 
+JIT = by_images("max_pool2d", forward_jit, backward_jit)
 RUNGS = {
     "loops": (forward_loops, backward_loops),
-    "im2col": (forward_im2col, backward_im2col),
-    "jit": (forward_jit, backward_jit),
-    "fused": (forward_jit, backward_jit),
+    "im2col": by_images("max_pool2d", forward_im2col, backward_im2col),
+    "jit": JIT,
+    "fused": JIT,
 }

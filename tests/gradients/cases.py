@@ -158,7 +158,7 @@ def small_model(rung="im2col", seed=0, loss="sparse_categorical_crossentropy", *
 
 
 def small_batch(size=19):
-    """More than one shard, and a last one that is smaller."""
+    """More than one part, and a last one that is smaller."""
     return normal((size, 9, 8, 1)), np.random.default_rng(2).integers(0, 3, size)
 
 
@@ -166,8 +166,7 @@ def training_gradients(model, x, y):
     """Return the gradients by which a training step would change the parameters, without changing them."""
     kept = {}
     keeper = SimpleNamespace(update=lambda _, grads: kept.update(grads))
-    with Workers(model.threads) as workers:
-        steps = make_plan(model.layers, model.dtype, model.loss)
-        train_step(steps, keeper, model.params, x, y, np.arange(len(x)), workers)
+    with Workers(model.threads):
+        train_step(make_plan(model.layers, model.dtype, model.loss), keeper, model.params, x, y)
     assert kept.keys() == model.params.keys()
     return kept

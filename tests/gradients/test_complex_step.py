@@ -103,7 +103,7 @@ def test_every_weight_of_a_model_on_the_loops_rung():
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
 @pytest.mark.parametrize("size", [1, 16, 33])
-def test_the_mean_over_the_batch_is_taken_once_whatever_the_shards(loss, size):
+def test_the_mean_over_the_batch_is_taken_once_whatever_the_parts(loss, size):
     x, y = small_batch(size)
     y = y if loss.startswith("sparse") else np.eye(3)[y]
     check_model(small_model(loss=loss), x, y, "adjoint").raise_on_failure()

@@ -29,6 +29,9 @@ from cases import (
 
 from npcnn import Sequential, layers
 from npcnn.gradient_check import check_layer, check_model
+from npcnn.kernels.dense import backward_product, forward_product
+from npcnn.kernels.sharing import blocks
+from npcnn.threads import Workers
 
 on_every_rung = pytest.mark.parametrize("rung", LAYER_RUNGS)
 
@@ -156,6 +159,27 @@ def test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit(is_fi
         )
         for key in expected:
             np.testing.assert_array_equal(found[key], expected[key], err_msg=f"{key} of {shape}")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("rung", RUNGS[1:])
+def test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit(is_first, rung):
+    before = [] if is_first else [layers.Conv2D(2, 1, name="before")]
+    expected, found = (
+        whole_number_gradients(before, (4, 3), (2,), (19, 6, 7, 2), rung, "float32") for rung in ("loops", rung)
+    )
+    for key in expected:
+        np.testing.assert_array_equal(found[key], expected[key], err_msg=key)
+
+
+def test_the_blocks_of_a_dense_layer_make_up_the_product_bit_for_bit():
+    x, w, dy = (integers(shape, -2, 3).astype("float32") for shape in ((130, 203), (203, 160), (130, 160)))
+    assert len(blocks(len(x), w)) > 2
+    with Workers(2):
+        y, cache = forward_product(x, w, np.ones(160, "float32"))
+        dx, dw, db = backward_product(dy, cache)
+    for found, expected in ((y, x @ w + 1), (dx, dy @ w.T), (dw, x.T @ dy), (db, dy.sum(axis=0))):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

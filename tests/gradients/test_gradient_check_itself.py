@@ -474,14 +474,14 @@ def test_what_a_layer_of_a_model_changes_is_found_out_and_the_users_arrays_are_n
 
 
 def test_state_on_a_layer_is_found_out_in_a_model():
-    with pytest.raises(RuntimeError, match="backward fails .*; does a layer keep state outside of its cache"):
-        check_model(model_with(PROMISES["shape on the layer"][0]), X, [0, 1, 2])
+    result = check_model(model_with(PROMISES["shape on the layer"][0]), X, [0, 1, 2])
+    assert any("keep state in the cache" in problem for problem in result.problems), result
 
 
-def test_a_model_is_checked_in_training_in_shards_and_with_respect_to_its_input_too():
+def test_a_model_is_checked_in_training_and_with_respect_to_its_input_too():
     in_training = scale(Y, "return (y if training else 0 * y), cache")
-    over_the_shard = scale(FORWARD, "x = x - x.mean(axis=0); y, cache =", DX, "return dx - dx.mean(axis=0), grads")
-    for layer in (in_training, over_the_shard):
+    over_the_batch = scale(FORWARD, "x = x - x.mean(axis=0); y, cache =", DX, "return dx - dx.mean(axis=0), grads")
+    for layer in (in_training, over_the_batch):
         check_model(model_with(layer), normal((5, 4)), [0, 1, 2, 0, 1], "complex").raise_on_failure()
     rows = check_model(model_with(returning("2 * dx, grads")), X, [0, 1, 2], "complex").rows
     assert [row.verdict for row in rows] == ["FAIL in 12", "ok", "ok", "ok"]

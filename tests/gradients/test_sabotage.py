@@ -11,8 +11,10 @@ COMPLEX, EXACT, TIES = "test_complex_step", "test_exact_and_adjoint", "test_ties
 SECOND, GOLDEN = "test_second_order", "test_golden_values"
 CONV, POOL, DENSE = f"{EXACT}::test_conv2d", f"{COMPLEX}::test_max_pool2d", f"{EXACT}::test_dense"
 MODEL = f"{COMPLEX}::test_every_weight_of_a_model_as_a_training_step_sees_it"
-MEAN = f"{COMPLEX}::test_the_mean_over_the_batch_is_taken_once_whatever_the_shards"
+MEAN = f"{COMPLEX}::test_the_mean_over_the_batch_is_taken_once_whatever_the_parts"
 FUSED = f"{EXACT}::test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit"
+PARTS = f"{EXACT}::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit"
+BLOCKS = f"{EXACT}::test_the_blocks_of_a_dense_layer_make_up_the_product_bit_for_bit"
 OPTIMIZER = f"{GOLDEN}::test_fifty_steps_of_an_optimizer"
 GOLDEN_CONV, GOLDEN_POOL = f"{GOLDEN}::test_conv2d", f"{GOLDEN}::test_max_pool2d_full_of_ties"
 GOLDEN_LOSS, ACTIVATIONS = f"{GOLDEN}::test_losses", f"{GOLDEN}::test_activations"
@@ -129,16 +131,14 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "self.strides = self.pool_size if strides is None or strides else", GOLDEN_POOL, None),
     # ------------------------------------------------------------ dense
     "the weights are transposed, which a square does not show": (
-        "kernels.dense", "dy @ w.T if need_dx", "dy @ (w if w.shape[0] == w.shape[1] else w.T) if need_dx",
-        DENSE, "im2col"),
+        "kernels.dense", "dy, w[rows].T,", "dy, w if w.shape[0] == w.shape[1] else w[rows].T,", DENSE, "im2col"),
     "dw is transposed where it is square": (
-        "kernels.dense", "x.T @ dy, dy.sum(axis=0)",
-        "(dy.T @ x if x.shape[1] == dy.shape[1] else x.T @ dy), dy.sum(axis=0)", DENSE, "im2col"),
+        "kernels.dense", "dw, dy.sum(axis=0)", "dw.T if x.shape[1] == dy.shape[1] else dw, dy.sum(axis=0)", DENSE,
+        "im2col"),
     "the bias is summed over the units": (
-        "kernels.dense", "x.T @ dy, dy.sum(axis=0)",
-        "x.T @ dy, np.resize(dy.sum(axis=1), dy.shape[1])", DENSE, "im2col"),
+        "kernels.dense", "dw, dy.sum(axis=0)", "dw, np.resize(dy.sum(axis=1), dy.shape[1])", DENSE, "im2col"),
     "db is the first example's": (
-        "kernels.dense", "x.T @ dy, dy.sum(axis=0)", "x.T @ dy, dy[0]", DENSE, "im2col"),
+        "kernels.dense", "dw, dy.sum(axis=0)", "dw, dy[0]", DENSE, "im2col"),
     "dw sees the last example only": (
         "kernels.dense", "dw[c, u] += x[n, c]", "dw[c, u] = x[n, c]", DENSE, "loops"),
     "dx sees the last unit only": (
@@ -162,7 +162,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "the compiled winner is numbered down the columns": (
         "kernels.max_pool2d", "winners[c] = kh * KW + kw", "winners[c] = kw * KH + kh", GOLDEN_POOL, "jit"),
     "a dense layer takes the examples in reverse": (
-        "kernels.dense", "x.T @ dy, dy.sum(axis=0)", "x[::-1].T @ dy, dy.sum(axis=0)", DENSE, "jit"),
+        "kernels.dense", "x[:, rows].T, dy,", "x[::-1, rows].T, dy,", DENSE, "jit"),
     # ------------------------------------------------------------ fused
     "fused: a tie goes to the last": (
         "kernels.conv_relu_max_pool", "if z3[f] > top or", "if z3[f] >= top or", FUSED, "fused"),
@@ -171,7 +171,8 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "fused: ReLU's gate is forgotten in backward": (
         "kernels.conv_relu_max_pool", "p if top > 0 else NO_WINNER", "p", FUSED, "fused"),
     "fused: positions are numbered down, and read across": (
-        "kernels.conv_relu_max_pool", "np.array([0, C, W * C,", "np.array([0, W * C, C,", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "(p >> 1)) * image_row + (2 * j + (p & 1))",
+        "(p & 1)) * image_row + (2 * j + (p >> 1))", FUSED, "fused"),
     "fused: dx is assigned where patches overlap": (
         "kernels.conv_relu_max_pool", "dimage[start + m] += g[e]", "dimage[start + m] = g[e]", FUSED, "fused"),
     "fused: dw sees the last winner only": (
@@ -179,7 +180,8 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "fused, few channels: the second position's gradient goes to the third": (
         "kernels.conv_relu_max_pool", "g1[f] = g if p == 1", "g1[f] = g if p == 2", FUSED, "fused"),
     "fused, few channels: the bias hears of windows without a winner": (
-        "kernels.conv_relu_max_pool", "db[f] += zero if p == NO_WINNER else g", "db[f] += g", FUSED, "fused"),
+        "kernels.conv_relu_max_pool", "db[part, f] += zero if p == NO_WINNER else g", "db[part, f] += g", FUSED,
+        "fused"),
     "fused: a pool that overlaps is taken for one that does not": (
         "layers.conv_relu_max_pool", "pool.pool_size == pool.strides == (2, 2)", "pool.pool_size == (2, 2)",
         f"{EXACT}::test_what_does_not_fit_the_fused_rung_is_computed_all_the_same", None),
@@ -214,12 +216,17 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "the mean is taken over the classes": (
         "losses", "dz /= len(labels)", "dz /= dz.shape[1]", f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the mean is taken twice": (
-        "training", " * (len(shard) / len(batch))", " / len(batch)", MEAN, None),
-    "every shard counts the same": (
-        "training", " * (len(shard) / len(batch))", " / min(2, len(batch))", MEAN, None),
-    "only the last shard counts": (
-        "training", "np.add(sums[key], more[key], out=sums[key] if i else np.empty_like(sums[key]))", "more[key]",
-        MEAN, None),
+        "training", "plan.loss.backward(cache)", "plan.loss.backward(cache) / len(x)", MEAN, None),
+    "the parts are mixed up": (
+        "kernels.sharing", "zip(parts(len(dy)), caches, strict=True)", "zip(parts(len(dy)), caches[::-1])", MEAN, None),
+    "only the last part counts": (
+        "kernels.sharing", "sum(dw), sum(db)", "dw[-1], sum(db)", MEAN, None),
+    "fused: only the last part counts": (
+        "kernels.conv_relu_max_pool", "dw_by_f.sum(axis=0)", "dw_by_f[-1]", PARTS, "fused"),
+    "fused, few channels: only the last part counts": (
+        "kernels.conv_relu_max_pool", "dw.sum(axis=0), db", "dw[-1], db", PARTS, "fused"),
+    "a block of a dense layer's rows is left out": (
+        "kernels.dense", "blocks(len(x), w))", "blocks(len(x), w)[1:])", BLOCKS, None),
     "the label's own class is not subtracted": (
         "losses", "dz[np.arange(len(labels)), labels] -= 1", "dz[np.arange(len(labels)), labels] -= 0",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
@@ -259,7 +266,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "Nesterov is plain momentum": (
         "optimizers", "w += momentum * m - lr * g if self.nesterov else m", "w += m", OPTIMIZER, None),
     "momentum is forgotten between steps": (
-        "optimizers", ' m = self.slot("momentum", key, w)\n', " m = np.zeros_like(w)\n", OPTIMIZER, None),
+        "optimizers", ' (m,) = remembered\n', " m = np.zeros_like(w)\n", OPTIMIZER, None),
     "all parameters share one slot": (
         "optimizers", "remembered = self.slots.setdefault(name, {})",
         "remembered, key = self.slots.setdefault(name, {}), 0",
