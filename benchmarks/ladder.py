@@ -2,10 +2,10 @@
 
     python benchmarks/ladder.py
 
-Operations are timed as training runs them, on one thread and one shard of real digits, in a model trained for an epoch,
-because the share of zeros among its gradients decides how long the last rung takes. Where several rungs share a kernel,
-it is timed once. The step is timed on all threads, at batch size 64. Nested Python loops take seconds per image, so
-they get one image.
+Operations are timed as training runs them, on a batch of 64 real digits but on one thread, in a model trained for an
+epoch, because the share of zeros among its gradients decides how long the last rung takes. Where several rungs share a
+kernel, it is timed once. The step is timed on all threads. Nested Python loops take seconds per image, so they get one
+image.
 
 Also counts those zeros, and shows what happens when BLAS' threads and npcnn's work at the same time.
 """
@@ -22,9 +22,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from npcnn import kernels, optimizers, training
+from npcnn.kernels import sharing
 
 BATCH = 64
-SHARD = BATCH // 2  # what training cuts such a batch into
 STEPS = 8  # at a time
 
 # From which shape to which: this finds an operation in a model, whether it is one step there or several.
@@ -121,17 +121,17 @@ def nonzero_shares(model: Any, x: Any, y: Any) -> dict[str, float]:
 
 
 def pool_tasks(model: Any, x: Any, y: Any) -> dict[tuple[int, int], Task]:
-    """Return {(npcnn's threads, BLAS' threads): task}: forward and backward of im2col, shard by shard."""
+    """Return {(npcnn's threads, BLAS' threads): task}: forward and backward of im2col, part by part."""
     plan = training.make_plan(model.layers, model.dtype, model.loss)
-    shards = list(training.cut(np.arange(len(x)), SHARD))
+    parts = list(training.cut(np.arange(len(x)), sharing.PART))
 
-    def shard_pass(shard: Any) -> None:
-        output, caches = plan.forward(x[shard], training=True)
-        plan.backward(plan.loss.backward(plan.score(y[shard], output)[1]), caches)
+    def part_pass(part: Any) -> None:
+        output, caches = plan.forward(x[part], training=True)
+        plan.backward(plan.loss.backward(plan.score(y[part], output)[1]), caches)
 
     def run(threads: int, blas: int) -> None:
         with threadpool_limits(blas, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(shard_pass, shards))
+            list(pool.map(part_pass, parts))
 
     counts = sorted({1, common.available_cpus()})
     return {(threads, blas): (partial(run, threads, blas), len(x)) for threads in counts for blas in counts}
@@ -153,9 +153,9 @@ def measure(args: Any) -> dict[str, Any]:
     for rung in args.rungs:
         model = common.mnist_model(rung)
         model.set_weights(weights)
-        shard, images = (1, 1) if rung == "loops" else (SHARD, min(BATCH * STEPS, len(x)))
-        for key, task in operation_tasks(model, x[:shard], y[:shard]).items():
-            operations.setdefault(key, (task, shard))
+        size, images = (1, 1) if rung == "loops" else (BATCH, min(BATCH * STEPS, len(x)))
+        for key, task in operation_tasks(model, x[:size], y[:size]).items():
+            operations.setdefault(key, (task, size))
         steps[*STEP, rung] = partial(common.train, model, weights, x[:images], y[:images], BATCH), images
     operations |= {key: (task, BATCH) for key, task in adam_tasks(args.rungs, learned.params).items()}
     with threadpool_limits(1, user_api="blas"):
@@ -193,13 +193,13 @@ def report(results: dict[str, Any]) -> None:
     steps = {kernel: median for (*key, kernel), median in medians.items() if tuple(key) == STEP}
     gains = {after: steps[before] / steps[after] for before, after in pairwise(steps)}
     lines.append(["gain over the rung before", *(f"{gains[name]:,.1f} x" if name in gains else "" for name in names)])
-    print("\nTime per image, the median of the rounds. Operations on one thread; an image for `loops`, else")
-    print(f"shards of {SHARD}; the training step and Adam's update at batch size {BATCH}.\n")
+    print(f"\nTime per image, the median of the rounds. Operations on one thread, the step on all; batch size {BATCH},")
+    print("or one image for `loops`.\n")
     print(common.table(["", *(f"`{name}`" for name in names)], lines))
     print(f"\nThe first step of all, which compiles or reads numba's cache: {common.short(results['first_step'])}.")
     shares = ", ".join(f"{share:.1%} at {name}" for name, share in results["nonzero_gradients"].items())
     print(f"Gradients with respect to a convolution's output that are not zero: {shares}.")
-    print("\nTime per image on `im2col`, shards on npcnn's threads, each calling BLAS with threads of its own.\n")
+    print("\nTime per image on `im2col`, parts on npcnn's threads, each calling BLAS with threads of its own.\n")
     lines = [[f"{pool['threads']} x {pool['blas_threads']}", common.short(pool["median"])] for pool in results["pools"]]
     print(common.table(["npcnn's threads x BLAS threads", "time per image"], lines))
 

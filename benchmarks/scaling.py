@@ -6,35 +6,37 @@ Each panel varies one property of the MNIST model (28 x 28 pixels, 32 and 64 cha
 times training and prediction. The dotted lines grow in proportion to the multiply-adds of a thread, from the leftmost
 point.
 
-The forecast for more cores takes a training step apart, at each batch size:
+The forecast for more cores takes a training step apart, at each batch size. One thread does the work of P threads, cut
+as it is for P, one piece after another:
 
-    alone     what only one thread can do: all that is not done shard by shard, such as the update of the weights
-    shared    what is done shard by shard; with P threads, as many shards in a row as the busiest of them has
-    drag      how many times longer this takes on all threads of this machine than it should: threads wake up late,
-              wait for Python and for memory, and for whoever else uses the machine
+    alone      the time outside of what threads share, such as the update of the weights
+    busiest    the sum, over all that is shared, of the time that the busiest of P threads would take
+    lost       how much longer a step takes on all threads of this machine than the two say: threads wake up late, wait
+               for Python and for memory, and for whoever else uses the machine
 
-    step(P) = alone + drag * shared * ceil(shards / P) / shards
+    step(P) = alone + busiest + lost, with nothing lost on one core
 
-with no drag on one core, and with that of all threads here on any other number: at best, then.
-
-It also measures what a further shard costs: the step at batch size 64 on one thread, by the number of shards.
+More threads than here wait longer, so this is the best to be expected. The time of the whole step in this experiment is
+what it costs to cut the work in finer pieces.
 """
 
+import contextlib
+import heapq
 import statistics
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import common
 import numpy as np
 
-from npcnn import kernels, threads, training
+from npcnn import kernels, threads
 
 WHATS = ("train", "predict")
 DEFAULT = {"threads": common.available_cpus(), "batch size": 64, "image size": 28, "channels": 32}
 ALONE = "batch size, one thread"
 CORES = (1, 2, 4, 8, 16)  # of the forecast
-SHARDS = (1, 2, 4, 8, 16)
 
 
 def settings(args: Any) -> list[tuple[str, int, dict[str, int]]]:
@@ -74,64 +76,60 @@ def measure(args: Any) -> dict[str, Any]:
         found = {what: times[panel, value, what] for what in WHATS}
         rows.append({"panel": panel, "value": value, "multiply_adds": multiply_adds} | found)
     settled = {"rounds": args.rounds, "images": args.images, "kernels": args.kernels, "default": DEFAULT}
-    more = {"step_by_shards": time_by_shards(args, x, y)}
-    more["forecast"] = {size: forecast(args, x, y, size) for size in args.batch_sizes}
-    return {"data": data, **settled, "threads_over_one": thread_gain(rows), **more, "rows": rows}
-
-
-def time_by_shards(args: Any, x: np.ndarray, y: np.ndarray) -> dict[int, float]:
-    """Return {shards: seconds of a step on one thread}, at the default batch size."""
-    size, model, shards_of = DEFAULT["batch size"], common.mnist_model(args.kernels, 1), training.shards_of
-    weights = model.get_weights()
-
-    def train(count: int) -> None:
-        training.shards_of = lambda batch: training.cut(batch, -(-len(batch) // count))
-        try:
-            common.train(model, weights, x, y, size)
-        finally:
-            training.shards_of = shards_of
-
-    times = common.time_in_turns({count: (partial(train, count), len(x)) for count in SHARDS}, args.rounds)
-    return {count: size * found["median"] for count, found in times.items()}
+    foreseen = {size: forecast(args, x, y, size) for size in args.batch_sizes}
+    return {"data": data, **settled, "threads_over_one": thread_gain(rows), "forecast": foreseen, "rows": rows}
 
 
 def forecast(args: Any, x: np.ndarray, y: np.ndarray, size: int) -> dict[str, Any]:
     """Return what a step of that batch size is made of, in seconds, and how long it would take on more cores."""
-    steps: dict[int, list[float]] = {1: [], DEFAULT["threads"]: []}
-    inside: list[float] = []
-    alone: list[float] = []
-    do = threads.Workers.map
+    models = {cores: common.mnist_model(args.kernels, cores) for cores in {*CORES, DEFAULT["threads"]}}
+    weights, steps, here = models[1].get_weights(), len(x) / size, []
+    found: dict[int, list[tuple[float, float, float]]] = {cores: [] for cores in models}
 
-    def watched(*arguments: Any) -> list:
+    def train(model: Any) -> float:
         start = time.perf_counter()
-        results = do(*arguments)
-        inside.append(time.perf_counter() - start)
+        common.train(model, weights, x, y, size)
+        return (time.perf_counter() - start) / steps
+
+    for _ in range(args.rounds + 1):  # the first warms up
+        here.append(train(models[DEFAULT["threads"]]))
+        for cores, model in models.items():
+            with one_after_another() as shared:
+                whole = train(model)
+            together, busiest = (sum(times) / steps for times in zip((0, 0), *shared, strict=True))
+            found[cores].append((whole, whole - together, busiest))
+    medians = {cores: [*map(statistics.median, zip(*times[1:], strict=True))] for cores, times in found.items()}
+    return foretell(medians, statistics.median(here[1:]), DEFAULT["threads"])
+
+
+@contextlib.contextmanager
+def one_after_another() -> Iterator[list[tuple[float, float]]]:
+    """Have one thread do what threads would share; yield a list, for each share its time and that of the busiest."""
+    shared: list[tuple[float, float]] = []
+
+    def in_turn(workers: Any, function: Any, items: Any) -> list:
+        results, busy = [], [0.0] * workers.threads
+        for item in items:
+            start = time.perf_counter()
+            results.append(function(item))
+            heapq.heapreplace(busy, busy[0] + time.perf_counter() - start)  # whoever is free first takes the next
+        shared.append((sum(busy), max(busy)))
         return results
 
-    models = {count: common.mnist_model(args.kernels, count) for count in steps}
-    weights = models[1].get_weights()
-    threads.Workers.map = watched  # type: ignore[method-assign]
+    in_parallel = threads.Workers.map
+    threads.Workers.map = in_turn  # type: ignore[method-assign]
     try:
-        for _ in range(args.rounds + 1):
-            for count, model in models.items():
-                inside.clear()
-                start = time.perf_counter()
-                common.train(model, weights, x, y, size)
-                steps[count].append((time.perf_counter() - start) * size / len(x))
-                if count == 1:
-                    alone.append(steps[1][-1] - sum(inside) * size / len(x))
+        yield shared
     finally:
-        threads.Workers.map = do  # type: ignore[method-assign]
-    medians = (statistics.median(found[1:]) for found in (steps[1], steps[DEFAULT["threads"]], alone))
-    return foretell(*medians, len(list(training.shards_of(np.arange(size)))), DEFAULT["threads"])
+        threads.Workers.map = in_parallel  # type: ignore[method-assign]
 
 
-def foretell(one: float, many: float, alone: float, shards: int, count: int) -> dict[str, Any]:
-    """Return the forecast from the seconds of a step on one thread, on `count` threads, and those of it alone."""
-    shared = one - alone
-    drag = (many - alone) / (shared * -(-shards // count) / shards)
-    steps = {cores: alone + drag * shared * -(-shards // cores) / shards for cores in CORES[1:]}
-    return {"alone": alone, "shared": shared, "drag": drag, "shards": shards, "steps": {1: one} | steps}
+def foretell(times: dict[int, list[float]], here: float, count: int) -> dict[str, Any]:
+    """Return the forecast from {cores: [whole, alone, busiest]} and the time of a step on `count` threads here."""
+    lost = here - sum(times[count][1:]) if count > 1 else 0.0
+    steps = {cores: sum(times[cores][1:]) + (lost if cores > 1 else 0.0) for cores in CORES}
+    whole, alone, busiest = ({cores: times[cores][i] for cores in CORES} for i in range(3))
+    return {"whole": whole, "alone": alone, "busiest": busiest, "lost": lost, "steps": steps}
 
 
 def thread_gain(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
@@ -158,18 +156,16 @@ def report(results: dict[str, Any]) -> None:
     gain = results["threads_over_one"]
     lines = [[size, *(f"{found[what]:.2f} x" for what in WHATS)] for size, found in gain.items()]
     print(common.table(["batch size", *WHATS], lines))
-    print(f"\nA training step of batch size {results['default']['batch size']} on one thread, by shards.\n")
-    steps = results["step_by_shards"]
-    print(common.table(["shards", *steps], [["step", *map(common.short, steps.values())]]))
-    print("\nForecast: how many times faster a training step is than on one core; and what it is made of.\n")
+    print("\nA training step on one thread, its work cut for more.\n")
+    lines = [[size, *map(common.short, found["whole"].values())] for size, found in results["forecast"].items()]
+    print(common.table(["batch size", *map(str, CORES)], lines))
+    print("\nForecast: how many times faster a training step is than on one core; and what it is made of on eight.\n")
     lines = []
     for size, found in results["forecast"].items():
         steps = found["steps"]
-        parts = [common.short(found["alone"]), common.short(found["shared"]), f"{found['drag']:.2f} x"]
-        gains = [f"{steps['1'] / steps[str(cores)]:.2f} x" for cores in CORES[1:]]
-        lines.append([size, str(found["shards"]), *parts, *gains])
-    header = ["batch size", "shards", "alone", "shared", "drag", *(f"{cores} cores" for cores in CORES[1:])]
-    print(common.table(header, lines))
+        parts = [common.short(seconds) for seconds in (found["alone"]["8"], found["busiest"]["8"], found["lost"])]
+        lines.append([size, *parts, *(f"{steps['1'] / steps[str(cores)]:.2f} x" for cores in CORES[1:])])
+    print(common.table(["batch size", "alone", "busiest", "lost", *(f"{cores} cores" for cores in CORES[1:])], lines))
 
 
 def draw(results: dict[str, Any]) -> dict[str, Any]:
