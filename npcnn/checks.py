@@ -5,6 +5,8 @@ do. `name` is what the caller calls the value, with the layer in front where the
 """
 
 import contextlib
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,19 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def check_optional_count(name: str, value: Any, default: Any = None) -> Any:
+    """Return value as an int of at least 1, or `default` for None."""
+    return default if value is None else check_count(name, value)
+
+
+def check_frequency(name: str, value: Any) -> Callable[[int], bool]:
+    """Return a function that says whether it is a number's turn: every so many, or those in a list."""
+    if isinstance(value, (list, tuple, range, set)):
+        return lambda number: number in value
+    every = check_count(name, value)
+    return lambda number: number % every == 0
 
 
 def check_pair(name: str, value: Any) -> tuple[int, int]:
@@ -36,11 +51,33 @@ def check_positive(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_not_negative(name: str, value: Any) -> float:
+    """Return value as a float of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
+    return float(value)
+
+
 def check_fraction(name: str, value: Any) -> float:
     """Return value as a float from 0 to below 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
         raise ValueError(f"{name} must be a number from 0 to below 1, got {value!r}")
     return float(value)
+
+
+def check_number(name: str, value: Any, least: float = -np.inf) -> float:
+    """Return value as a finite float, of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
+        raise ValueError(f"{name} must be a number{'' if least == -np.inf else f' of at least {least}'}, got {value!r}")
+    return float(value)
+
+
+def check_name(owner: str, name: Any) -> str:
+    """Return the name of a layer or a model, which Keras (on TensorFlow) and its files must be able to hold."""
+    if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.>-]*", name):
+        wanted = "letters, digits, '_', '-', '.', '>' (Keras takes no other, no space and no '/')"
+        raise ValueError(f"{owner}: name must be {wanted}, got {name!r}")
+    return name
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -83,11 +120,25 @@ def as_array(name: str, value: Any) -> np.ndarray:
         raise ValueError(f"{name} must have one shape for all examples, got examples of unequal shapes") from None
 
 
+def only_array(value: Any, is_one_example: Callable[[np.ndarray], bool] = lambda array: False) -> Any:
+    """Return value; of a list of one array, as Keras takes it for a model's only input, that array.
+
+    A list of one example stays a list: a batch of one.
+    """
+    is_list = isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], np.ndarray)
+    return value[0] if is_list and value[0].ndim and not is_one_example(value[0]) else value
+
+
 def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
-    """Return x as an array (N, *input_shape) of finite numbers."""
-    x = as_array(name, x)
+    """Return x as an array (N, *input_shape) of finite numbers, a last axis of one added or taken off."""
+    one_example = (input_shape, (*input_shape, 1), input_shape[:-1] if input_shape[-1] == 1 else None)
+    x = as_array(name, only_array(x, lambda array: array.shape in one_example))
     if x.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of numbers, got dtype {x.dtype}")
+    if (*x.shape, 1)[1:] == input_shape and x.ndim:
+        x = x[..., None]
+    elif x.shape[1:] == (*input_shape, 1):
+        x = x[..., 0]
     if x.shape[1:] != input_shape:
         wanted = f"(N, {', '.join(map(str, input_shape))})"
         raise ValueError(f"{name} must have shape {wanted}, got {x.shape}{_shape_hint(name, x.shape, input_shape)}")
@@ -102,8 +153,6 @@ def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
 
 def _shape_hint(name: str, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
     """Return what would make `shape` fit, if adding axes would."""
-    if (*shape, 1)[1:] == input_shape:
-        return f"; {name}[..., None] adds the channel axis"
     if shape == input_shape:
         return f"; {name}[None] makes a batch of one"
     if (*shape, 1) == input_shape:
@@ -113,8 +162,18 @@ def _shape_hint(name: str, shape: tuple[int, ...], input_shape: tuple[int, ...])
 
 def check_labels(name: str, y: Any, count: int) -> np.ndarray:
     """Return y as an array with one label, or one row of labels, for each of `count` examples."""
-    y = as_array(name, y)
+    y = as_array(name, only_array(y, lambda array: len(array) != count))
     if y.ndim == 0 or len(y) != count:
         got = f"{len(y)} labels" if y.ndim else repr(y.item())
         raise ValueError(f"{name} must have one label for each of the {count} examples, got {got}")
     return y
+
+
+def check_sample_weight(name: str, value: Any, count: int) -> np.ndarray:
+    """Return value as an array (N,) of finite numbers, one for each of `count` examples."""
+    weights = as_array(name, value)
+    fits = weights.dtype.kind in "biuf" and weights.shape in ((count,), (count, 1))
+    if not fits or not np.isfinite(weights).all():
+        got = f"{weights.dtype} of shape {weights.shape}"
+        raise ValueError(f"{name} must be a finite number for each of the {count} examples, got {got}")
+    return weights.reshape(count)

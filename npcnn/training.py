@@ -19,17 +19,32 @@ from npcnn.layers.layer import Layer
 from npcnn.layers.max_pool2d import MaxPool2D
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
+from npcnn.losses import CLASSES as OWN_LOSSES
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
-OWN_LOSSES = (SparseCategoricalCrossentropy, CategoricalCrossentropy)
+# Losses that are joined with the activation at the model's end: both are differentiated together, from the logits.
+JOINED = {SparseCategoricalCrossentropy: Softmax, CategoricalCrossentropy: Softmax}
 
 Gradients = dict[str, np.ndarray]  # one for each parameter, under the key "layer/parameter"
 
 
-def train_step(plan: "Plan", optimizer: Any, params: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Take one step on a batch; return [loss, *metrics], summed over its examples, before the step."""
-    output, caches = plan.forward(x, training=True)
-    totals, cache = plan.score(y, output)
+def train_step(
+    plan: "Plan",
+    optimizer: Any,
+    params: dict[str, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    rng: np.random.Generator | None = None,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Take one step on a batch; return [loss, *metrics], summed over its examples, before the step.
+
+    `params` are what the optimizer moves, those of frozen layers not among them; `rng` is for layers that draw random
+    numbers, as Dropout does; `weights` say how much each example counts.
+    """
+    output, caches = plan.forward(x, training=True, rng=rng)
+    totals, cache = plan.score(y, output, weights)
+    plan.update_state(caches)
     _, grads = plan.backward(plan.loss.backward(cache), caches)
     optimizer.update(params, {key: grads[key] for key in params})
     return totals
@@ -43,19 +58,25 @@ class Plan:
     dtype: str
     loss: Any
     metrics: list[Any]
-    joined: bool  # whether the softmax at the model's end is part of the loss
+    joined: bool  # whether the activation at the model's end is part of the loss
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, list[Any]]:
+    def forward(
+        self, x: np.ndarray, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, list[Any]]:
         """Return the output of the last step and, in training, the caches of all of them."""
         x, caches = x.astype(self.dtype, copy=False), []
         for step in self.steps:
-            x, cache = pair(step, "forward must return (y, cache)", step.forward(x, training))
+            drawing = {"rng": rng} if step.draws else {}
+            x, cache = pair(step, "forward must return (y, cache)", step.forward(x, training, **drawing))
             if training:
                 caches.append(cache)
         return x, caches
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray | None, Gradients]:
-        """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter.
+        """Return dL/dx, if the first step needs it, and dL/d(parameter) for every parameter that is trained.
+
+        Backward ends at the first step that is trained: nothing in front of it needs a gradient. dy goes through frozen
+        ones behind it as through any; the gradients of their parameters are returned too, and nobody uses them.
 
         Each cache is taken out of the list, so that its memory is free as soon as its step has gone backward.
         """
@@ -65,17 +86,34 @@ class Plan:
             dy, step_grads = pair(step, "backward must return (dx, grads)", step.backward(dy, caches.pop()))
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
+            if step.kernel_regularizer and step.trainable:
+                pull = step.kernel_regularizer.gradient(step.params["kernel"])
+                step_grads = {**step_grads, "kernel": step_grads["kernel"] + pull}
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
             if not step.needs_dx:
                 break
         return dy, grads
 
-    def score(self, y: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before."""
+    def penalty(self) -> Any:
+        """Return what the weights cost: the sum of the layers' penalties on their kernels, if these are trained."""
+        steps = [step for step in self.steps if step.kernel_regularizer and step.trainable]
+        return sum(step.kernel_regularizer(step.params["kernel"]) for step in steps)
+
+    def update_state(self, caches: list[Any]) -> None:
+        """Let each layer learn what it learns without a gradient, as BatchNormalization does: once a step."""
+        for step, cache in zip(self.steps, caches, strict=True):
+            if step.trainable:
+                step.update_state(cache)
+
+    def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
+        """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before.
+
+        The penalties on weights are part of the loss, in evaluation too. Metrics know no weights of examples.
+        """
         compute = self.loss.compute if type(self.loss) in OWN_LOSSES else self.loss.forward
-        loss, cache = compute(y, output)
+        loss, cache = compute(y, output) if weights is None else compute(y, output, weights)
         y_pred = self.loss.probabilities(cache) if self.joined else output
-        means = [float(loss)] + [float(metric(y, y_pred)) for metric in self.metrics]
+        means = [float(loss) + float(self.penalty())] + [float(metric(y, y_pred)) for metric in self.metrics]
         return len(y) * np.array(means), cache
 
 
@@ -94,7 +132,7 @@ def make_plan(
     With a loss, to train with, an activation becomes a step of its own, and softmax is joined with its loss. The steps
     are the layers themselves, or share their parameters. `kernels` is the rung of those that name none.
     """
-    steps = list(layers)
+    steps = [inner for layer in layers for inner in layer.in_line()]
     for i, step in enumerate(steps):
         if isinstance(step, WeightedLayer | MaxPool2D) and kernels and step.rung != (step.kernels or kernels):
             steps[i] = copy.copy(step)  # the layer is part of another model too, on another rung
@@ -103,10 +141,11 @@ def make_plan(
     if loss is None:
         return Plan(steps, dtype, loss, list(metrics), joined=False)
     steps = [part for step in steps for part in step.split_activation()]
-    joined = type(steps[-1]) is Softmax and type(loss) in OWN_LOSSES
+    joined = type(steps[-1]) is JOINED.get(type(loss))
     if joined:
-        steps, loss = steps[:-1], type(loss)(from_logits=True)
-    first = next((i for i, step in enumerate(steps) if step.params), 0)
+        steps, loss = steps[:-1], copy.copy(loss)
+        loss.from_logits = True
+    first = next((i for i, step in enumerate(steps) if step.params and step.trainable), -1)
     if steps and isinstance(steps[first], WeightedLayer | ConvReLUMaxPool):  # no layer before it needs its dx
         steps[first] = copy.copy(steps[first])
         steps[first].needs_dx = False

@@ -5,13 +5,16 @@ the comparisons are for equality. Backward is worked out once for each kind of l
 corners); that it is the derivative of forward in every case, tests/gradients proves.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npcnn import Sequential, kernels, layers
+from npcnn import Sequential, activations, kernels, layers
 from npcnn.kernels import RUNGS
 from npcnn.kernels.windows import NO_PADS
+from npcnn.layers import elementwise
 from npcnn.training import make_plan
 
 
@@ -235,20 +238,42 @@ LAYERS = {
     "relu": (lambda **options: layers.ReLU(**options), (6,)),
     "softmax": (lambda **options: layers.Softmax(**options), (6,)),
     "input": (lambda **options: layers.Input((5, 4, 3), **options), (5, 4, 3)),
+    "activation": (lambda **options: layers.Activation("sigmoid", **options), (6,)),
+    "tanh": (lambda **options: layers.Activation("tanh", **options), (6,)),
+    # exp(255) is no float32, and images of bytes are among what these are given.
+    **{name: (partial(layers.Activation, name), (6,)) for name in elementwise.FUNCTIONS if name != "exponential"},
+    "relu_with_arguments": (lambda **options: layers.ReLU(0.5, 0.25, 0.1, **options), (6,)),
+    "leaky_relu": (lambda **options: layers.LeakyReLU(**options), (6,)),
+    "elu": (lambda **options: layers.ELU(**options), (6,)),
+    "average_pooling2d": (lambda **options: layers.AveragePooling2D(2, 1, "same", **options), (5, 4, 3)),
+    "global_average_pooling2d": (lambda **options: layers.GlobalAveragePooling2D(**options), (5, 4, 3)),
+    "global_max_pooling2d": (lambda **options: layers.GlobalMaxPooling2D(**options), (5, 4, 3)),
+    "zero_padding2d": (lambda **options: layers.ZeroPadding2D((1, 2), **options), (5, 4, 3)),
+    "reshape": (lambda **options: layers.Reshape((-1, 2), **options), (5, 4, 3)),
+    "rescaling": (lambda **options: layers.Rescaling(1 / 255, -1, **options), (5, 4, 3)),
+    "dropout": (lambda **options: layers.Dropout(0.5, **options), (6,)),
+    "spatial_dropout2d": (lambda **options: layers.SpatialDropout2D(0.5, **options), (5, 4, 3)),
+    "batch_normalization": (lambda **options: layers.BatchNormalization(**options), (5, 4, 3)),
+    "dense_of_pixels": (lambda **options: layers.Dense(2, activation="elu", **options), (5, 4, 3)),
 }
 every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
 
 
 @every_layer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_arrays_keep_their_float_type_and_the_shape_that_build_promised(make, shape, rung, dtype, rng):
+@pytest.mark.parametrize("training", [True, False])
+def test_arrays_keep_their_float_type_and_the_shape_that_build_promised(make, shape, rung, dtype, training, rng):
     layer = make(kernels=rung, dtype=dtype)
     layer.build(shape, rng)
+    drawing = {"rng": rng} if layer.draws else {}
     for N in (1, 3):
-        y, cache = layer.forward(rng.standard_normal((N, *shape)).astype(dtype))
+        y, cache = layer.forward(rng.standard_normal((N, *shape)).astype(dtype), training, **drawing)
         assert y.shape == (N, *layer.output_shape)
         dx, grads = layer.backward(rng.standard_normal(y.shape).astype(dtype), cache)
-        assert {a.dtype.name for a in (y, dx, *grads.values(), *layer.params.values())} == {dtype}
+        layer.update_state(cache)
+        assert {a.dtype.name for a in (y, dx, *grads.values(), *layer.variables.values())} == {dtype}
+        assert {key: array.shape for key, array in layer.params.items()} == layer.parameter_shapes(shape)
+        assert {key: array.shape for key, array in layer.state.items()} == layer.state_shapes(shape)
 
 
 @every_layer
@@ -277,6 +302,90 @@ def test_images_of_bytes_become_floats(make, shape):
     assert_array_equal(y, layer.forward(np.full((2, *shape), 255, "float32"))[0])
 
 
+@every_layer
+def test_a_layer_is_made_again_from_its_arguments(make, shape):
+    config = make(name="made", dtype="float64").get_config()
+    again = type(make())(**config)
+    assert again.get_config() == config and config["name"] == "made"
+
+
+def test_keras_other_names_for_layers():
+    pairs = "AvgPool2D AveragePooling2D, GlobalAvgPool2D GlobalAveragePooling2D, GlobalMaxPool2D GlobalMaxPooling2D"
+    for one, other in (pair.split() for pair in f"{pairs}, Convolution2D Conv2D, InputLayer Input".split(", ")):
+        assert getattr(layers, one) is getattr(layers, other)
+    for layer in (
+        layers.InputLayer(input_shape=(3, 2)),
+        layers.Input((3, 2), 32),
+        layers.Input(batch_shape=(None, 3, 2)),
+    ):
+        assert layer.output_shape == (3, 2)
+
+
+def test_a_dense_layer_takes_each_row_along_the_last_axis_for_an_example(rung):
+    layer, flat = (layers.Dense(2, activation="relu", kernels=rung) for _ in range(2))
+    layer.build((3, 4, 5), 0)
+    flat.build((5,), 0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    (y, cache), (rows, flat_cache) = layer.forward(x), flat.forward(x.reshape(-1, 5))
+    assert_array_equal(y.reshape(-1, 2), rows)
+    (dx, grads), (flat_dx, flat_grads) = layer.backward(y, cache), flat.backward(rows, flat_cache)
+    assert_array_equal(dx.reshape(-1, 5), flat_dx)
+    assert_array_equal(grads["kernel"], flat_grads["kernel"])
+    assert layer.multiply_adds == 3 * 4 * flat.multiply_adds
+
+
+# ------------------------------------------------------------------ activations: by name, as functions, as layers
+
+FORMS = {
+    "relu": (activations.relu, layers.ReLU()),
+    "leaky_relu": (activations.leaky_relu, layers.LeakyReLU(0.2)),
+    "elu": (activations.elu, layers.ELU()),
+    "softmax": (activations.softmax, layers.Softmax()),
+    "sigmoid": (activations.sigmoid, layers.Activation("sigmoid").activation),
+    "tanh": (activations.tanh, layers.Activation("tanh").activation),
+    **{name: (getattr(activations, name), layers.Activation(name).activation) for name in elementwise.FUNCTIONS},
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_activation_is_the_same_by_name_as_a_function_and_as_a_layer(name):
+    x = np.random.default_rng(0).standard_normal((3, 4, 4, 2))
+    function, instance = FORMS[name]
+    expected = [function(x), None]
+    for activation in (name, function, instance):
+        dense = layers.Dense(2, activation=activation, kernel_initializer=lambda shape, rng: np.eye(2))
+        for layer in (dense, layers.Activation(activation)):
+            layer.build((4, 4, 2))
+            y, cache = layer.forward(x)
+            dx, _ = layer.backward(x, cache)
+            assert_array_equal(y, expected[0])
+            expected[1] = dx if expected[1] is None else expected[1]
+            assert_array_equal(dx, expected[1])
+            assert layer.get_config()["activation"] == name
+    assert activations.get(name) is function
+    assert instance.input_shape is None  # each layer has a copy of its own
+
+
+def test_activations_of_keras_take_lists_and_numbers_and_arguments():
+    assert_array_equal(activations.relu([-2.0, 1, 9], 0.5, 6.0), [-1, 1, 6])
+    assert activations.sigmoid(0.0) == 0.5 and activations.elu(np.float32(2)).dtype == "float32"
+    assert_array_equal(activations.softmax([[0, 0], [5, 5]], axis=1), np.full((2, 2), 0.5))
+    assert_array_equal(activations.leaky_relu([-1.0, 1], 0.5), [-0.5, 1])
+    assert (
+        activations.get("swish") is activations.silu and layers.Dense(2, "swish").get_config()["activation"] == "silu"
+    )
+    assert activations.get(None) is activations.linear and activations.linear([1, 2]).tolist() == [1, 2]
+    assert activations.get(layers.ReLU()).is_plain and activations.get(abs) is abs
+    with pytest.raises(ValueError, match="'linear', 'relu', .*got 'mish'"):
+        activations.get("mish")
+
+
+def test_an_activation_with_arguments_is_kept_as_a_layer_in_the_configuration():
+    kept = layers.Dense(2, activation=layers.LeakyReLU(0.1)).get_config()["activation"]
+    assert type(kept) is layers.LeakyReLU and kept.negative_slope == 0.1
+    assert layers.LeakyReLU(alpha=0.1).get_config() == kept.get_config()
+
+
 def test_max_pooling_2d_is_max_pool_2d_and_takes_windows_of_two_by_two_side_by_side():
     assert layers.MaxPooling2D is layers.MaxPool2D
     layer = layers.MaxPool2D()
@@ -287,12 +396,12 @@ def test_max_pooling_2d_is_max_pool_2d_and_takes_windows_of_two_by_two_side_by_s
 def test_a_layer_counts_its_parameters_and_multiply_adds():
     layer = layers.Conv2D(64, 3)
     layer.build((13, 13, 32))
-    assert layer.parameter_count == 3 * 3 * 32 * 64 + 64
+    assert layer.count_params() == 3 * 3 * 32 * 64 + 64
     assert layer.multiply_adds == 11 * 11 * 64 * 3 * 3 * 32
     layer = layers.Dense(10, use_bias=False)
     layer.build((128,))
-    assert layer.parameter_count == layer.multiply_adds == 1280
-    assert layers.Flatten().multiply_adds == layers.ReLU().parameter_count == 0
+    assert layer.count_params() == layer.multiply_adds == 1280
+    assert layers.Flatten().multiply_adds == layers.ReLU().count_params() == 0
 
 
 def test_the_layer_without_its_activation_shares_its_parameters():
@@ -365,6 +474,9 @@ def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_no
     relu, two = {"activation": "relu"}, layers.MaxPool2D(2)
     assert steps(layers.Conv2D(2, 3, **relu), two) == ["ConvReLUMaxPool"]
     assert steps(layers.Conv2D(2, 3), two, layers.ReLU()) == ["ConvReLUMaxPool"]
+    assert steps(layers.Conv2D(2, 3), two, layers.Activation("relu")) == ["ConvReLUMaxPool"]
+    assert steps(layers.Conv2D(2, 3, activation=activations.relu), two) == ["ConvReLUMaxPool"]
+    assert steps(layers.Conv2D(2, 3, activation=layers.ReLU()), two) == ["ConvReLUMaxPool"]
     three = ["Conv2D", "ReLU", "MaxPool2D"]
     for option in ({"strides": 2}, {"strides": (1, 2)}, {"dilation_rate": (2, 1)}, {"kernels": "jit"}):
         assert steps(layers.Conv2D(2, 3, **relu, **option), layers.MaxPool2D(2)) == three
@@ -372,6 +484,8 @@ def test_three_layers_that_fit_become_one_step_on_the_last_rung_and_others_do_no
         pool = layers.MaxPool2D(**{"pool_size": 2, **option})
         assert steps(layers.Conv2D(2, 3, **relu), pool) == three
     assert steps(layers.Conv2D(2, 3, **relu), layers.MaxPool2D(2, kernels="jit")) == three
+    for bent in (layers.ReLU(6.0), layers.ReLU(negative_slope=0.1), layers.ReLU(threshold=0.1)):
+        assert steps(layers.Conv2D(2, 3, activation=bent), two) == three
     assert steps(layers.Conv2D(2, 3), layers.MaxPool2D(2)) == ["Conv2D", "MaxPool2D"]
 
 

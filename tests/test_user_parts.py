@@ -62,7 +62,7 @@ class MeanSquaredError:
 def compiled(*stack, width=2, optimizer="sgd", loss=None, metrics=(), **options):
     """A model of these layers, on examples of `width` numbers, with a loss of one's own unless another is given."""
     model = Sequential([layers.Input((width,)), *stack], **options)
-    model.compile(optimizer, loss or MeanSquaredError(), metrics)
+    model.compile(optimizer, loss or MeanSquaredError(), metrics=metrics)
     return model
 
 
@@ -195,6 +195,53 @@ def test_what_a_layer_cached_is_released_once_its_backward_is_over():
     assert len(Kept.alive) == 3
 
 
+class Noise(Scale):
+    """y = a x + noise in training: a layer that draws."""
+
+    draws = True
+
+    def forward(self, x, training=False, rng=None):
+        y, cache = super().forward(x)
+        return (y + rng.standard_normal(x.shape) if training else y), cache
+
+
+class Counted(Scale):
+    """A Scale that keeps the largest x it was trained on: a layer with state."""
+
+    def build(self, input_shape, rng=None):
+        super().build(input_shape)
+        self.state = {"largest": np.zeros((), self.dtype)}
+
+    def update_state(self, cache):
+        np.maximum(self.state["largest"], cache.max(), out=self.state["largest"])
+
+
+def test_a_layer_of_ones_own_may_draw_random_numbers_and_the_models_seed_says_which():
+    x, y = np.ones((20, 2)), np.zeros((20, 2))
+    learned = []
+    for seed, threads in ((0, 1), (0, 2), (1, 1)):
+        layer = Noise()
+        model = Sequential([layers.Input((2,)), layer], seed=seed, threads=threads)
+        model.compile("sgd", MeanSquaredError())
+        model.fit(x, y, batch_size=5, verbose=0)
+        assert model.predict(x).std() == 0
+        learned.append(float(layer.params["a"][0]))
+    assert learned[0] == learned[1] != learned[2]
+
+
+def test_a_layer_of_ones_own_may_have_state_that_training_moves_and_predicting_does_not():
+    layer = Counted()
+    model = compiled(layer)
+    x = np.arange(20.0).reshape(10, 2)
+    model.predict(x)
+    assert layer.state["largest"] == 0
+    model.fit(x, x, validation_data=(100 * x, x), batch_size=4, verbose=0)
+    assert layer.state["largest"] == 19
+    assert [w.shape for w in model.get_weights()] == [(1,), ()]
+    model.set_weights([np.ones(1), 5.0])
+    assert layer.state["largest"] == 5
+
+
 def test_only_fit_runs_layers_in_training():
     layer, x, y = Watched(), np.ones((4, 2)), np.ones((4, 2))
     model = compiled(layer)
@@ -277,9 +324,15 @@ def build_in_float64(self, input_shape, rng=None):
     self.params, self.output_shape = {"a": np.ones(1)}, input_shape
 
 
+def state_in_float64(self, input_shape, rng=None):
+    Scale.build(self, input_shape)
+    self.state = {"s": np.ones(1)}
+
+
 @pytest.mark.parametrize(
     ("name", "method", "error", "said"),
     [
+        ("build", state_in_float64, ValueError, "Wrong 'w': build made 's' a float64 array.*float32; use self.dtype"),
         ("__init__", lambda self, name: None, TypeError, r"Wrong.__init__ must call super\(\).__init__\(\)"),
         ("build", build_in_float64, ValueError, "Wrong 'w': build made 'a' a float64 array.*float32; use self.dtype"),
         (

@@ -23,7 +23,8 @@ ways to measure it. u is a single entry of an argument or, for "adjoint", random
               central difference), on the right backward. A whole model takes a second, but it cannot say where.
 
 An error is |analytic - measured|, divided by the larger of the two, but by no less than the array's typical (root mean
-square) gradient and 1e-3: rounding does not shrink with a gradient that happens to cancel.
+square) gradient, a tenth of the largest such one of all arrays, and 1e-3: rounding does not shrink with a gradient that
+cancels, as does that of a bias in front of a BatchNormalization, which takes it out again.
 
 A kink is a corner of y, as ReLU has at 0, and a pool where its winner changes. There is no derivative at a kink, so
 nothing is right or wrong there; `compare` in slopes.py tells a kink from a mistake. The complex step meets none: the
@@ -89,7 +90,10 @@ def check_layer(
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         layer.params = {key: arguments[key] for key in params}
-        y, cache = pair(title, "forward must return (y, cache)", layer.forward(arguments["x"], training))
+        still = (
+            {"rng": np.random.default_rng(0)} if getattr(layer, "draws", False) else {}
+        )  # the same numbers each time
+        y, cache = pair(title, "forward must return (y, cache)", layer.forward(arguments["x"], training, **still))
         return y, (layer.params, cache)
 
     def backward(dy: Any, cache: Any) -> ChainMap:
@@ -107,13 +111,24 @@ def check_layer(
     return result
 
 
-def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = "central", **options: Any) -> Result:
-    """Check the gradient of a loss, a name or an object, with respect to y_pred; the rest is as for `check_layer`."""
-    loss = copy.deepcopy(loss_named(loss))
+def check_loss(
+    loss: Any,
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    method: str = "central",
+    *,
+    weights: np.ndarray | None = None,
+    **options: Any,
+) -> Result:
+    """Check the gradient of a loss, a name or an object, with respect to y_pred; the rest is as for `check_layer`.
+
+    `weights`, if given, say how much each example counts, and are passed on to the loss.
+    """
+    loss, more = copy.deepcopy(loss_named(loss)), {} if weights is None else {"weights": np.array(weights)}
     title = type(loss).__name__
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
-        found = loss.forward(arguments["y_true"], arguments["y_pred"])
+        found = loss.forward(arguments["y_true"], arguments["y_pred"], *(arguments[name] for name in more))
         value, cache = pair(title, "forward must return (value, cache)", found)
         if np.ndim(value):
             raise TypeError(f"{title}: a loss is one number, got an array of shape {np.shape(value)}")
@@ -122,7 +137,7 @@ def check_loss(loss: Any, y_true: np.ndarray, y_pred: np.ndarray, method: str = 
     def backward(dy: Any, cache: Any) -> Arrays:
         return {"y_pred": loss.backward(cache)}
 
-    arguments = {"y_pred": np.array(y_pred), "y_true": np.array(y_true)}
+    arguments = {"y_pred": np.array(y_pred), "y_true": np.array(y_true), **more}
     batches = [name for name, array in arguments.items() if array.shape[:1] == np.shape(y_pred)[:1] != ()]
     return check(Subject(title, arguments, ["y_pred"], batches, forward, backward), method, **options)
 
@@ -140,18 +155,22 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
     if model.input_shape is None or model.loss is None:
         raise RuntimeError("check_model: the model must be built and compiled first; call compile(...), and build(...)")
     x, y = model._check_examples("", x, y)
-    layers, title = copy.deepcopy(model.layers), f"Sequential {model.name!r} on {model.kernels}"
+    layers = copy.deepcopy([inner for layer in model.layers for inner in layer.in_line()])
+    title = f"Sequential {model.name!r} on {model.kernels}"
+
+    states = [layer.state for layer in layers]
 
     def plan_of(arguments: Arrays) -> Plan:
-        for layer in layers:
+        for layer, state in zip(layers, states, strict=True):
             layer.params = {key: arguments[f"{layer.name}/{key}"] for key in layer.params}
+            layer.state = copy.deepcopy(state)  # a training step changes it
         return make_plan(layers, np.result_type(model.dtype, arguments["x"]).name, model.loss)
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         plan = plan_of(arguments)
-        output, of_plan = plan.forward(arguments["x"], training=True)
+        output, of_plan = plan.forward(arguments["x"], training=True, rng=np.random.default_rng(0))
         L, of_loss = plan.loss.forward(arguments["y"], output)
-        return L, (arguments, of_loss, of_plan)
+        return L + plan.penalty(), (arguments, of_loss, of_plan)
 
     def backward(dy: Any, cache: Any) -> Arrays:
         arguments, of_loss, of_plan = cache
@@ -160,12 +179,13 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
             step.needs_dx = True
         dx, _ = plan.backward(plan.loss.backward(of_loss), list(of_plan))
         keeper = SimpleNamespace(update=lambda _, found: grads.update(found))
+        x, y, rng = arguments["x"], arguments["y"], np.random.default_rng(0)
         with Workers(model.threads):
-            train_step(plan_of(arguments), keeper, model.params, arguments["x"], arguments["y"])
+            train_step(plan_of(arguments), keeper, model.trainable_params, x, y, rng)
         return {"x": dx, **grads}
 
     arguments = {"x": x.astype(np.float64), **copy.deepcopy(model.params), "y": y.copy()}
-    subject = Subject(title, arguments, ["x", *model.params], ["x", "y"], forward, backward)
+    subject = Subject(title, arguments, ["x", *model.trainable_params], ["x", "y"], forward, backward)
     subject.takes_complex = not any(isinstance(step, ConvReLUMaxPool) for step in plan_of(arguments).steps)
     return check(subject, method, **options)
 
@@ -187,9 +207,10 @@ def check(
     rng = np.random.default_rng([seed, 1])  # of its own: x may well be what default_rng(seed) has given
     grads, problems = broken_promises(subject, rng)
     result = Result(subject.title, method, h, tolerance, problems=problems)
+    sizes = {name: rms(gradient[np.isfinite(gradient)]) for name, gradient in grads.items()}
     for name, gradient in grads.items():
         size = max(1, rms(subject.arguments[name])) if h == METHODS["central"][0] else 1
-        typical = max(rms(gradient[np.isfinite(gradient)]), 1e-3)
+        typical = max(sizes[name], 0.1 * max(sizes.values()), 1e-3)
         slopes = []
         for where, u in directions(gradient.shape, method, entries, rng):
             analytic = float((gradient * u).sum() if where is None else gradient[where])

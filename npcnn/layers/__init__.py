@@ -17,13 +17,51 @@ Images are (N, H, W, C): channels last, everywhere. The w of a convolution is (K
 (`fit` and the losses call the labels y, as Keras does.)
 """
 
-from npcnn.layers.conv2d import Conv2D
+from npcnn.layers.activation import Activation
+from npcnn.layers.average_pooling2d import AveragePooling2D, AvgPool2D
+from npcnn.layers.batch_normalization import BatchNormalization
+from npcnn.layers.conv2d import Conv2D, Convolution2D
 from npcnn.layers.dense import Dense
+from npcnn.layers.dropout import Dropout, SpatialDropout2D
+from npcnn.layers.elu import ELU
 from npcnn.layers.flatten import Flatten
-from npcnn.layers.input import Input
+from npcnn.layers.global_average_pooling2d import GlobalAveragePooling2D, GlobalAvgPool2D
+from npcnn.layers.global_max_pooling2d import GlobalMaxPool2D, GlobalMaxPooling2D
+from npcnn.layers.input import Input, InputLayer
 from npcnn.layers.layer import Layer
+from npcnn.layers.leaky_relu import LeakyReLU
 from npcnn.layers.max_pool2d import MaxPool2D, MaxPooling2D
 from npcnn.layers.relu import ReLU
+from npcnn.layers.rescaling import Rescaling
+from npcnn.layers.reshape import Reshape
 from npcnn.layers.softmax import Softmax
+from npcnn.layers.zero_padding2d import ZeroPadding2D
 
-__all__ = ["Conv2D", "Dense", "Flatten", "Input", "Layer", "MaxPool2D", "MaxPooling2D", "ReLU", "Softmax"]
+__all__ = [
+    "ELU",
+    "Activation",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "Conv2D",
+    "Convolution2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout2D",
+    "ZeroPadding2D",
+]

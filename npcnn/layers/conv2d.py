@@ -1,12 +1,13 @@
 """Two-dimensional convolution: every output is the dot product of a filter with the patch under it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from npcnn.checks import check_count, check_padding, check_pair
 from npcnn.kernels.windows import find_pads, output_size
-from npcnn.layers.layer import Layer, Shape
+from npcnn.layers.layer import Shape
 from npcnn.layers.weighted import WeightedLayer
 
 Pair = int | tuple[int, int]
@@ -41,9 +42,10 @@ class Conv2D(WeightedLayer):
         strides: (SH, SW), how far the filter moves between outputs.
         padding: "valid" (the filter stays inside the image) or "same" (at stride 1 the output is as large as x).
         dilation_rate: (DH, DW), the spacing of the filter's taps; 1 is an ordinary filter.
-        activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer; applied to y.
+        activation: None, or what `Activation` takes: a name like "relu", a layer like LeakyReLU(0.1); applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
+        kernel_regularizer: a penalty on large weights, as "l2" or L2(0.001) from `npcnn.regularizers`; None is none.
         name, dtype, kernels: see `Layer`.
 
     Raises:
@@ -59,18 +61,18 @@ class Conv2D(WeightedLayer):
         kernel_size: Pair,
         strides: Pair = 1,
         padding: str = "valid",
-        *,
+        data_format: str | None = None,
         dilation_rate: Pair = 1,
-        activation: str | Layer | None = None,
+        groups: int = 1,
+        activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: str | Callable = "glorot_uniform",
         bias_initializer: str | Callable = "zeros",
-        name: str | None = None,
-        dtype: str | None = None,
-        kernels: str | None = None,
+        kernel_regularizer: Any = None,
+        **common: Any,
     ) -> None:
-        common = {"name": name, "dtype": dtype, "kernels": kernels}
-        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
+        common |= {"data_format": data_format, "groups": groups}
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, **common)
         self.filters = check_count(f"{self}: filters", filters)
         self.kernel_size = check_pair(f"{self}: kernel_size", kernel_size)
         self.strides = check_pair(f"{self}: strides", strides)
@@ -92,3 +94,6 @@ class Conv2D(WeightedLayer):
         """The kernel (KH, KW, C, F) and the bias (F,), for images of `input_shape` (H, W, C)."""
         _, _, C = self.check_input_shape(input_shape, "H, W, C")
         return self._with_bias((*self.kernel_size, C, self.filters))
+
+
+Convolution2D = Conv2D

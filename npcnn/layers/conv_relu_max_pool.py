@@ -24,18 +24,22 @@ class ConvReLUMaxPool(Layer):
     """
 
     def __init__(self, conv: Conv2D, pool: MaxPool2D) -> None:
-        super().__init__(name=conv.name, dtype=conv.dtype, kernels="fused")
+        super().__init__(dtype=conv.dtype, kernels="fused")
+        self.trainable = conv.trainable
+        self.name = conv.name  # in a model within a model it has a "/", which a layer of one's own must not have
         self.conv, self.pool, self.params = conv, pool, conv.params
         self.input_shape, self.output_shape = conv.input_shape, pool.output_shape
+        self.kernel_regularizer = conv.kernel_regularizer
 
     @staticmethod
     def fits(steps: list[Any]) -> bool:
         """Whether these three steps are on the rung `fused` and of the form that its kernel computes."""
         if [type(step) for step in steps] != [Conv2D, ReLU, MaxPool2D]:
             return False
-        conv, _, pool = steps
+        conv, relu, pool = steps
         return (
-            conv.rung == pool.rung == "fused"
+            relu.is_plain
+            and conv.rung == pool.rung == "fused"
             and conv.strides == conv.dilation_rate == (1, 1)
             and pool.pool_size == pool.strides == (2, 2)
             and pool.pads == ((0, 0), (0, 0))
@@ -44,7 +48,7 @@ class ConvReLUMaxPool(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, F) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
-        y, cache = conv_relu_max_pool.forward(x, *self.conv.weights(), self.conv.pads)
+        y, cache = conv_relu_max_pool.forward(x, *self.conv.kernel_and_bias(), self.conv.pads)
         return y, (cache, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:

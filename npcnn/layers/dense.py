@@ -1,11 +1,12 @@
 """The fully connected layer: every output is a weighted sum of every input."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from npcnn.checks import check_count
-from npcnn.layers.layer import Layer, Shape
+from npcnn.layers.layer import Shape
 from npcnn.layers.weighted import WeightedLayer
 
 
@@ -25,17 +26,19 @@ class Dense(WeightedLayer):
     `forward` and `backward` are in `npcnn/layers/weighted.py`: they call the products in `npcnn/kernels/dense.py`, and
     the activation if there is one.
 
-    Shapes: x (N, C), w (C, U), b (U,), y (N, U). For images, put a Flatten in front.
+    Shapes: x (N, C), w (C, U), b (U,), y (N, U). Of an x with more axes, (N, ..., C), each row along the last one is an
+    example of its own, and y is (N, ..., U); to take images as a whole, put a Flatten in front.
 
     Args:
         units: U, how many outputs.
-        activation: None, "linear", "relu", "softmax", or a ReLU or Softmax layer; applied to y.
+        activation: None, or what `Activation` takes: a name like "relu", a layer like LeakyReLU(0.1); applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
+        kernel_regularizer: a penalty on large weights, as "l2" or L2(0.001) from `npcnn.regularizers`; None is none.
         name, dtype, kernels: see `Layer`.
 
     Raises:
-        ValueError: an argument is out of range; build: the input is not flat; forward: wrong shape.
+        ValueError: an argument is out of range; forward: wrong shape.
         RuntimeError: forward before build.
     """
 
@@ -44,26 +47,25 @@ class Dense(WeightedLayer):
     def __init__(
         self,
         units: int,
-        activation: str | Layer | None = None,
-        *,
+        activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: str | Callable = "glorot_uniform",
         bias_initializer: str | Callable = "zeros",
-        name: str | None = None,
-        dtype: str | None = None,
-        kernels: str | None = None,
+        kernel_regularizer: Any = None,
+        **common: Any,
     ) -> None:
-        common = {"name": name, "dtype": dtype, "kernels": kernels}
-        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **common)
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, **common)
         self.units = check_count(f"{self}: units", units)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
-        """Allocate kernel (C, U) and bias (U,) for inputs of `input_shape` (C,)."""
+        """Allocate kernel (C, U) and bias (U,) for inputs of `input_shape` (..., C)."""
         shape = self.check_input_shape(input_shape)
-        if len(shape) != 1:
-            raise self.error(f"input_shape must be (C,), got {shape}; put layers.Flatten() in front")
-        self.allocate(shape, (self.units,), rng)
+        self.allocate(shape, (*shape[:-1], self.units), rng)
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (C,)."""
-        return self._with_bias((*self.check_input_shape(input_shape), self.units))
+        """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (..., C)."""
+        return self._with_bias((self.check_input_shape(input_shape)[-1], self.units))
+
+    def rows(self, array: np.ndarray) -> np.ndarray:
+        """x or dy as rows of its last axis: the product does not know what the axes before it mean."""
+        return array.reshape(-1, array.shape[-1])

@@ -1,5 +1,7 @@
 """Where data enters a model: the shape of one example."""
 
+from typing import Any
+
 import numpy as np
 
 from npcnn.layers.layer import Layer, Shape
@@ -12,6 +14,9 @@ class Input(Layer):
 
     Args:
         shape: the shape of one example, without the batch axis: (28, 28, 1) for grey images of 28 x 28.
+        batch_size: Keras has this argument; here any number of examples is taken.
+        batch_shape: instead of shape, the same with the batch axis in front: (None, 28, 28, 1).
+        input_shape, batch_input_shape, input_dim: older names of the two, as for any `Layer`.
         name, dtype, kernels: see `Layer`.
 
     Raises:
@@ -19,9 +24,16 @@ class Input(Layer):
     """
 
     def __init__(
-        self, shape: Shape, *, name: str | None = None, dtype: str | None = None, kernels: str | None = None
+        self,
+        shape: Shape | None = None,
+        batch_size: int | None = None,
+        *,
+        batch_shape: Shape | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype, kernels=kernels)
+        super().__init__(**common)
+        if shape is None:
+            shape = self.given_shape if batch_shape is None else batch_shape[1:]
         self.shape = self.check_input_shape(shape, argument="shape")
         self.build(self.shape)
 
@@ -31,6 +43,10 @@ class Input(Layer):
             raise self.error(f"expects data of shape {self.shape}, got input_shape {input_shape}")
         super().build(input_shape)
 
+    def get_config(self) -> dict[str, Any]:
+        """The name and the shape."""
+        return {"name": self.name, "shape": self.shape}
+
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, int]:
         """Return x itself, checked."""
         x = self.check_input(x)
@@ -39,3 +55,6 @@ class Input(Layer):
     def backward(self, dy: np.ndarray, cache: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dy itself."""
         return self.check_gradient(dy, cache), {}
+
+
+InputLayer = Input  # Keras has both names

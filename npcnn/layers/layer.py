@@ -2,14 +2,22 @@
 
 import inspect
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.checks import as_array, check_dtype
+from npcnn.checks import as_array, check_dtype, check_flag, check_name
+from npcnn.keras_arguments import NEUTRAL, check_neutral
 
 Shape = tuple[int, ...]
+
+
+def own_arguments(cls: type) -> list[str]:
+    """Return the arguments of a layer that are its own: not common to all, nor there for Keras' sake only."""
+    common = {*inspect.signature(Layer).parameters, *NEUTRAL, "common"}
+    return [name for name in inspect.signature(cls).parameters if name not in common]
 
 
 class Layer:
@@ -28,28 +36,61 @@ class Layer:
     forward and backward keep nothing on the layer: what backward needs travels in the cache. So a layer may run
     in several threads at once, and be checked by calling the two.
 
+    Two kinds of layer need a little more. One that draws random numbers, as Dropout does, says so with `draws = True`,
+    and its forward takes `rng` as a third argument: the generator to draw from. One that learns something without a
+    gradient, as BatchNormalization does, keeps it in `state`, a dictionary of arrays like `params`, and changes it in
+    `update_state(cache)`, which training calls once a step.
+
     Args:
         name: what error messages, `summary()` and saved files call this layer; a model finds one if None.
         dtype: float type of the parameters, "float32" or "float64"; None takes the model's, else float32.
         kernels: which rung of the kernel ladder does the arithmetic (see `npcnn.kernels`); None takes the
             model's, else "im2col".
+        trainable: whether training moves `params` and `state`; False freezes them as they are.
+        input_shape: the shape of one example, for the first layer of a model that has no `Input`; Keras' older forms
+            `input_dim=784`, for (784,), and `batch_input_shape`, with the batch axis in front, mean the same.
+        other: arguments that Keras has and npcnn has not; each must have the value that turns it off.
+
+    Raises:
+        ValueError: an argument is out of range, or asks for what npcnn has not.
+        TypeError: there is no such argument.
     """
 
     # False for the first layer with parameters in a model: training needs no gradient of the data, and dx is None.
     needs_dx = True
+    draws = False  # whether forward takes `rng`
+    kernel_regularizer: Any = None  # a penalty on params["kernel"] that training adds to the loss
 
-    def __init__(self, *, name: str | None = None, dtype: str | None = None, kernels: str | None = None) -> None:
-        self.name, self.dtype, self.kernels = name, dtype, kernels
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+        kernels: str | None = None,
+        trainable: bool = True,
+        input_shape: Shape | None = None,
+        input_dim: int | None = None,
+        batch_input_shape: Shape | None = None,
+        **other: Any,
+    ) -> None:
+        self.name, self.dtype, self.kernels, self.trainable = name, dtype, kernels, trainable
         self.model_kernels: str | None = None  # the rung of the first model that this layer is part of
         self.params: dict[str, np.ndarray] = {}
+        self.state: dict[str, np.ndarray] = {}
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise self.error(f"name must be a non-empty string without '/', got {name!r}")
+        if name is not None:
+            check_name(str(self), name)
         if dtype is not None:
             self.dtype = check_dtype(f"{self}: dtype", dtype)
         if kernels is not None:
             ladder.check_rung(kernels, str(self))
+        check_neutral(str(self), other)
+        if batch_input_shape is not None:
+            input_shape = tuple(batch_input_shape)[1:]
+        elif input_dim is not None:
+            input_shape = (input_dim,)
+        self.given_shape = None if input_shape is None else self.check_input_shape(input_shape)
 
     def __str__(self) -> str:
         kind = type(self).__name__
@@ -73,10 +114,79 @@ class Layer:
         """Return dL/dx and the gradients of the parameters, given dy = dL/dy."""
         raise NotImplementedError
 
+    def update_state(self, cache: Any) -> None:
+        """Change `state` in place, given forward's cache."""
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names, read from its attributes."""
-        names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if name not in ("dtype", "kernels")}
+        names = ["name", "trainable", *own_arguments(type(self))]
+        return {name: getattr(self, name) for name in names}
+
+    # ------------------------------------------------------------------ its weights
+
+    @property
+    def variables(self) -> dict[str, np.ndarray]:
+        """Every array that this layer learns and a file keeps, in Keras' order: `params`, then `state`."""
+        return {**self.params, **self.state}
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """The same as a list; the arrays themselves, not copies."""
+        return list(self.variables.values())
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves this layer; it may be set at any time, and counts from the next `fit` on."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag(f"{self}: trainable", value)
+
+    @property
+    def trainable_params(self) -> dict[str, np.ndarray]:
+        """What an optimizer moves: `params`, or nothing of a layer that is frozen."""
+        return self.params if self.trainable else {}
+
+    @property
+    def trainable_weights(self) -> list[np.ndarray]:
+        """The same as a list."""
+        return list(self.trainable_params.values())
+
+    @property
+    def non_trainable_weights(self) -> list[np.ndarray]:
+        """The other `weights`: state, and what is frozen."""
+        return [w for key, w in self.variables.items() if key not in self.trainable_params]
+
+    trainable_variables, non_trainable_variables = trainable_weights, non_trainable_weights
+
+    def count_params(self) -> int:
+        """Return how many numbers `weights` hold."""
+        return sum(w.size for w in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of `weights`."""
+        return [w.copy() for w in self.weights]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Copy `weights`, as from `get_weights` here or in Keras, into this layer's.
+
+        Raises:
+            RuntimeError: before build.
+            ValueError: their number or a shape does not fit; nothing is changed then.
+        """
+        if self.output_shape is None:
+            raise RuntimeError(f"set_weights: {self} has no weights yet; put layers.Input(shape) in front, or build it")
+        if not isinstance(weights, (list, tuple)):
+            raise TypeError(f"set_weights: weights must be a list of arrays, got {weights!r}")
+        weights = [np.asarray(w) for w in weights]
+        if len(weights) != len(self.variables):
+            raise ValueError(f"set_weights: {self} has {len(self.variables)} arrays of weights, got {len(weights)}")
+        for (key, mine), w in zip(self.variables.items(), weights, strict=True):
+            if w.shape != mine.shape or w.dtype.kind not in "biuf":
+                raise ValueError(f"set_weights: {key} has shape {mine.shape}, got {w.dtype} of shape {w.shape}")
+        for mine, w in zip(self.weights, weights, strict=True):
+            mine[...] = w
 
     # ------------------------------------------------------------------ what all layers share
 
@@ -91,11 +201,6 @@ class Layer:
         return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", type(self).__name__).lower()
 
     @property
-    def parameter_count(self) -> int:
-        """How many numbers this layer learns."""
-        return sum(p.size for p in self.params.values())
-
-    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one forward pass of one image; only layers with weights have any worth counting."""
         return 0
@@ -104,8 +209,28 @@ class Layer:
         """The shapes that `params` will have once the layer is built for inputs of `input_shape`."""
         return {}
 
+    def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The same for `state`."""
+        return {}
+
+    def new_array(
+        self, key: str, shape: Shape, initializer: Callable, rng: np.random.Generator | int | None = None
+    ) -> np.ndarray:
+        """Return what `initializer`, this layer's "{key}_initializer", makes of `shape`, in this layer's float type."""
+        try:
+            array = np.array(initializer(shape, rng), dtype=self.dtype or "float32", order="C")
+        except ValueError as error:
+            raise self.error(f"{key}_initializer: {error}") from None
+        if array.shape != shape:
+            raise self.error(f"{key}_initializer returned shape {array.shape} where {shape} is needed")
+        return array
+
     def split_activation(self) -> "list[Layer]":
         """This layer as a list of layers: `activation="relu"` is short for a ReLU layer behind this one."""
+        return [self]
+
+    def in_line(self) -> "list[Layer]":
+        """This layer as a list of layers: a model within a model is the layers it is made of."""
         return [self]
 
     def check_input_shape(self, input_shape: Shape, axes: str | None = None, argument: str = "input_shape") -> Shape:
@@ -119,6 +244,13 @@ class Layer:
         if axes is not None and len(shape) != len(axes.split(",")):
             raise self.error(f"{argument} must be ({axes}) without the batch axis, got {input_shape!r}")
         return tuple(int(i) for i in shape)
+
+    def check_last_axis(self, axis: int, input_shape: Shape) -> None:
+        """Say why `axis` cannot be another than the last of (N, *input_shape)."""
+        if axis not in (-1, len(input_shape)):
+            raise self.error(
+                f"axis must be the last, -1 or {len(input_shape)}, where channels and scores are; got {axis}"
+            )
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """Return x as a floating (or complex) array, or say why this layer cannot take it."""

@@ -5,14 +5,10 @@ from typing import Any
 import numpy as np
 
 from npcnn import kernels as ladder
-from npcnn.checks import check_padding, check_pair
-from npcnn.kernels.windows import find_pads, output_size
-from npcnn.layers.layer import Layer, Shape
-
-Pair = int | tuple[int, int]
+from npcnn.layers.pool import SlidingPool
 
 
-class MaxPool2D(Layer):
+class MaxPool2D(SlidingPool):
     """Slide a window of KH x KW over each channel and keep the largest value at every stop.
 
     Forward:
@@ -43,31 +39,6 @@ class MaxPool2D(Layer):
 
     operation = "max_pool2d"
     default_name = "max_pooling2d"  # Keras' name for the class
-
-    def __init__(
-        self,
-        pool_size: Pair = 2,
-        strides: Pair | None = None,
-        padding: str = "valid",
-        *,
-        name: str | None = None,
-        dtype: str | None = None,
-        kernels: str | None = None,
-    ) -> None:
-        super().__init__(name=name, dtype=dtype, kernels=kernels)
-        self.pool_size = check_pair(f"{self}: pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else check_pair(f"{self}: strides", strides)
-        self.padding = check_padding(f"{self}: padding", padding)
-
-    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
-        """Work out the output shape for images of `input_shape` (H, W, C)."""
-        H, W, C = self.check_input_shape(input_shape, "H, W, C")
-        self.pads = find_pads(self.padding, (H, W), self.pool_size, self.strides)
-        OH, OW = output_size((H, W), self.pool_size, self.strides, pads=self.pads)
-        if OH < 1 or OW < 1:
-            hint = "use a smaller window or padding='same'"
-            raise self.error(f"pool_size {self.pool_size} is larger than the {H} x {W} input; {hint}")
-        self.input_shape, self.output_shape = (H, W, C), (OH, OW, C)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.checks import check_number, check_positive
 from npcnn.complex_step import comparable
 from npcnn.layers.layer import Layer
 
@@ -16,18 +17,53 @@ class ReLU(Layer):
 
     The derivative at exactly 0, where there is none, is taken as 0. NaN stays NaN.
 
+    Keras' three arguments bend it further. With s the negative_slope, t the threshold and m the max_value:
+
+        y = s (x - t)  where x <= t,        dx = s dy
+            x          where t < x < m,     dx = dy
+            m          where x >= m,        dx = 0
+
     Shapes: x and y alike, any.
+
+    Args:
+        max_value: m, where y ends; None means nowhere.
+        negative_slope: s, from 0 up.
+        threshold: t, from 0 up.
+        name, dtype, kernels: see `Layer`.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
 
+    def __init__(
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **common: Any
+    ) -> None:
+        super().__init__(**common)
+        self.negative_slope = check_number(f"{self}: negative_slope", negative_slope, least=0)
+        self.threshold = check_number(f"{self}: threshold", threshold, least=0)
+        self.max_value = None if max_value is None else check_positive(f"{self}: max_value", max_value)
+        if self.max_value is not None and self.max_value <= self.threshold:
+            raise self.error(f"max_value must be above threshold {self.threshold}, got {self.max_value}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is max(x, 0)."""
+        return self.max_value is None and self.negative_slope == self.threshold == 0
+
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
-        """Return y = max(x, 0)."""
+        """Return y = max(x, 0), or as the arguments say."""
         x = self.check_input(x)
+        low = self.negative_slope * (x - self.threshold) if self.negative_slope else 0
         # comparable(x) is x itself, except in the complex-step gradient check. Asked as "x <= 0", not "x > 0", so that
         # NaN, for which neither is true, passes.
-        y = np.where(comparable(x) <= 0, 0, x)
+        y = np.where(comparable(x) <= self.threshold, low, x)
+        if self.max_value is not None:
+            y = np.where(comparable(x) >= self.max_value, self.max_value, y)
         return y, y
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return dx = dy where x was positive, which is where y is."""
+        """Return dx = dy where x was above the threshold, which is where y is."""
         y, dy = cache, self.check_gradient(dy, len(cache))
-        return np.where(comparable(y) > 0, dy, 0), {}
+        low = self.negative_slope * dy if self.negative_slope else 0
+        dx = np.where(comparable(y) > self.threshold, dy, low)
+        return dx if self.max_value is None else np.where(comparable(y) < self.max_value, dx, 0), {}

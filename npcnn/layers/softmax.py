@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from npcnn.complex_step import comparable
-from npcnn.layers.layer import Layer
+from npcnn.layers.layer import Layer, Shape
 
 
 class Softmax(Layer):
@@ -23,7 +23,23 @@ class Softmax(Layer):
     two are differentiated together, from the logits (see `npcnn.losses`).
 
     Shapes: x and y alike, (N, ..., K).
+
+    Args:
+        axis: which axis has the K scores; only the last, -1.
+        name, dtype, kernels: see `Layer`.
+
+    Raises:
+        ValueError: build: axis is not the last.
     """
+
+    def __init__(self, axis: int = -1, **common: Any) -> None:
+        super().__init__(**common)
+        self.axis = axis
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+        """Check that axis is the last."""
+        super().build(input_shape)
+        self.check_last_axis(self.axis, input_shape)
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return the probabilities y."""

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from npcnn import initializers
+from npcnn import initializers, regularizers
 from npcnn import kernels as ladder
 from npcnn.checks import check_flag
+from npcnn.layers.activation import describe_activation, find_activation
 from npcnn.layers.layer import Layer, Shape
-from npcnn.layers.relu import ReLU
-from npcnn.layers.softmax import Softmax
-
-ACTIVATIONS = {"linear": type(None), "relu": ReLU, "softmax": Softmax}
 
 
 class WeightedLayer(Layer):
@@ -29,23 +26,26 @@ class WeightedLayer(Layer):
 
     def __init__(
         self,
-        activation: str | Layer | None,
+        activation: Any,
         use_bias: bool,
         kernel_initializer: str | Callable,
         bias_initializer: str | Callable,
+        kernel_regularizer: Any,
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        self.activation = self._find_activation(activation)
+        self.activation = find_activation(activation, self)
         self.use_bias = check_flag(f"{self}: use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, f"{self}: kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{self}: bias_initializer")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, f"{self}: kernel_regularizer")
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return the activation of y = f(x; w, b), and the cache for `backward`."""
         x = self.check_input(x)
         forward, _ = ladder.find(self.operation, self.rung)
-        y, cache = forward(x, *self.weights(), *self.geometry)
+        y, cache = forward(self.rows(x), *self.kernel_and_bias(), *self.geometry)
+        y = y.reshape(len(x), *self.output_shape)
         y, activation_cache = self.activation.forward(y, training) if self.activation else (y, None)
         return y, (cache, activation_cache, len(x))
 
@@ -56,15 +56,19 @@ class WeightedLayer(Layer):
         if self.activation:
             dy, _ = self.activation.backward(dy, activation_cache)
         _, backward = ladder.find(self.operation, self.rung)
-        dx, dw, db = backward(dy, cache, self.needs_dx)
-        return dx, self.name_gradients(dw, db)
+        dx, dw, db = backward(self.rows(dy), cache, self.needs_dx)
+        return None if dx is None else dx.reshape(N, *self.input_shape), self.name_gradients(dw, db)
+
+    def rows(self, array: np.ndarray) -> np.ndarray:
+        """x or dy, in the shape that the kernels take."""
+        return array
 
     @property
     def multiply_adds(self) -> int:
         """Every weight, at every place (i, j) of the output; a dense layer has one place."""
         return self.params["kernel"].size * math.prod(self.output_shape[:-1])
 
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+    def kernel_and_bias(self) -> tuple[np.ndarray, np.ndarray]:
         """Return w and b; without a bias, b is zero."""
         w = self.params["kernel"]
         return w, self.params["bias"] if self.use_bias else np.zeros(w.shape[-1], w.dtype)
@@ -77,7 +81,8 @@ class WeightedLayer(Layer):
         """Fill `params`, and note what goes in and out, here and at the activation."""
         rng = np.random.default_rng(rng)
         shapes = self.parameter_shapes(input_shape)
-        self.params = {key: self._new_parameter(key, shape, rng) for key, shape in shapes.items()}
+        create = {"kernel": self.kernel_initializer, "bias": self.bias_initializer}
+        self.params = {key: self.new_array(key, shape, create[key], rng) for key, shape in shapes.items()}
         self.input_shape, self.output_shape = input_shape, output_shape
         if self.activation:
             self.activation.build(output_shape)
@@ -92,32 +97,11 @@ class WeightedLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names; activation and initializers by name, too."""
-        names = [name for name, kind in ACTIVATIONS.items() if type(self.activation) is kind]
-        if not names:
-            raise self.error(f"activation {self.activation} is not npcnn's own, so a file cannot name it")
         kernel, bias = (initializers.name_of(f) for f in (self.kernel_initializer, self.bias_initializer))
-        by_name = {"activation": names[0], "kernel_initializer": kernel, "bias_initializer": bias}
+        activation = describe_activation(self.activation, self)
+        by_name = {"activation": activation, "kernel_initializer": kernel, "bias_initializer": bias}
         return {**super().get_config(), **by_name}
 
     def _with_bias(self, kernel_shape: Shape) -> dict[str, Shape]:
         """Return the shapes of a kernel, and of a bias for its last axis if there is one."""
         return {"kernel": kernel_shape} | ({"bias": kernel_shape[-1:]} if self.use_bias else {})
-
-    def _find_activation(self, value: str | Layer | None) -> Layer | None:
-        if isinstance(value, (ReLU, Softmax)):
-            return copy.copy(value)
-        if value is None or value == "linear":
-            return None
-        if not isinstance(value, str) or value not in ACTIVATIONS:
-            raise self.error(f"activation must be None, 'linear', 'relu', 'softmax' or such a layer, got {value!r}")
-        return ACTIVATIONS[value]()
-
-    def _new_parameter(self, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-        create = self.kernel_initializer if key == "kernel" else self.bias_initializer
-        try:
-            array = np.array(create(shape, rng), dtype=self.dtype or "float32", order="C")
-        except ValueError as error:
-            raise self.error(f"{key}_initializer: {error}") from None
-        if array.shape != shape:
-            raise self.error(f"{key}_initializer returned shape {array.shape} where {shape} is needed")
-        return array

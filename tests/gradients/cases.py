@@ -4,12 +4,14 @@ Height and width always differ, and so do KH and KW, SH and SW: a check on squar
 """
 
 import itertools
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 
 from npcnn import Sequential, layers
 from npcnn.kernels import RUNGS
+from npcnn.layers.elementwise import FUNCTIONS
 from npcnn.layers.layer import Layer
 from npcnn.threads import Workers
 from npcnn.training import make_plan, train_step
@@ -46,6 +48,54 @@ POOLS = [
     ((1, 3, 2, 2), (3, 2), None, "valid"),
 ]
 
+IMAGES = (2, 5, 4, 3)
+# All other layers. Each is made by a function of a module, `npcnn.layers` or `keras.layers`, for x of shape IMAGES.
+SMOOTH = {
+    "sigmoid": lambda kind: kind.Activation("sigmoid"),
+    "tanh": lambda kind: kind.Activation("tanh"),
+    "softmax": lambda kind: kind.Activation("softmax"),
+    **{name: partial(lambda name, kind: kind.Activation(name), name) for name in FUNCTIONS},
+    "ELU": lambda kind: kind.ELU(),
+    "ELU with a slope": lambda kind: kind.ELU(0.5),
+    "batch normalization": lambda kind: kind.BatchNormalization(epsilon=0.5, momentum=0.75),
+    "batch normalization without gamma": lambda kind: kind.BatchNormalization(scale=False),
+    "batch normalization without beta": lambda kind: kind.BatchNormalization(center=False),
+    "batch normalization without both": lambda kind: kind.BatchNormalization(center=False, scale=False),
+    "dense with an activation, on each pixel": lambda kind: kind.Dense(2, activation="tanh"),
+    "convolution with an activation": lambda kind: kind.Conv2D(2, (3, 2), activation="elu"),
+}
+STRAIGHT = {
+    "relu": lambda kind: kind.Activation("relu"),
+    "relu with a slope, a threshold and an end": lambda kind: kind.ReLU(7.5, 0.25, 2.5),
+    "relu with an end": lambda kind: kind.ReLU(6.0),
+    "leaky relu": lambda kind: kind.LeakyReLU(0.25),
+    "leaky relu by name": lambda kind: kind.Activation("leaky_relu"),
+    "leaky relu in a convolution": lambda kind: kind.Conv2D(2, (3, 2), activation=kind.LeakyReLU()),
+    "linear": lambda kind: kind.Activation("linear"),
+    "average pool": lambda kind: kind.AveragePooling2D((2, 3)),
+    "average pool, overlapping": lambda kind: kind.AveragePooling2D((3, 2), (2, 1)),
+    "average pool, padded": lambda kind: kind.AveragePooling2D((3, 2), (1, 2), padding="same"),
+    "average pool, more padding than image": lambda kind: kind.AveragePooling2D((7, 6), 1, padding="same"),
+    "global average pool": lambda kind: kind.GlobalAveragePooling2D(),
+    "global average pool with axes": lambda kind: kind.GlobalAveragePooling2D(keepdims=True),
+    "global max pool": lambda kind: kind.GlobalMaxPooling2D(),
+    "global max pool with axes": lambda kind: kind.GlobalMaxPooling2D(keepdims=True),
+    "zero padding": lambda kind: kind.ZeroPadding2D(),
+    "zero padding of rows and columns": lambda kind: kind.ZeroPadding2D((2, 1)),
+    "zero padding of four sides": lambda kind: kind.ZeroPadding2D(((1, 0), (2, 3))),
+    "reshape": lambda kind: kind.Reshape((4, -1, 1)),
+    "reshape to a row": lambda kind: kind.Reshape((60,)),
+    "flatten": lambda kind: kind.Flatten(),
+    "rescaling": lambda kind: kind.Rescaling(0.5, -3.0),
+    "dense, on each pixel": lambda kind: kind.Dense(2),
+    "dropout": lambda kind: kind.Dropout(0.4),
+    "dropout with a seed": lambda kind: kind.Dropout(0.4, seed=3),
+    "dropout of whole rows": lambda kind: kind.Dropout(0.4, (None, None, 1, 1)),
+    "dropout of nothing": lambda kind: kind.Dropout(0.0),
+    "dropout of channels": lambda kind: kind.SpatialDropout2D(0.4),
+}
+OTHERS = {**SMOOTH, **STRAIGHT}
+
 # x's shape (N, C), and U
 DENSE = [((3, 4), 2), ((1, 5), 3), ((4, 1), 3), ((2, 3), 1), ((3, 3), 3)]
 
@@ -78,6 +128,16 @@ def dense(case, rung=None, **arguments):
     arguments = {"bias_initializer": random_bias, "dtype": "float64", "kernels": rung, **arguments}
     layer = layers.Dense(units, **arguments)
     layer.build(shape[1:], 0)
+    return layer
+
+
+def other(name):
+    """The layer OTHERS[name], built for IMAGES in float64, with random parameters and state."""
+    layer = OTHERS[name](layers)
+    layer.dtype = "float64"
+    layer.build(IMAGES[1:], 0)
+    for i, array in enumerate(layer.variables.values()):
+        array[...] = 0.5 + normal(array.shape, seed=i) ** 2 / 2
     return layer
 
 
@@ -154,6 +214,30 @@ def small_model(rung="im2col", seed=0, loss="sparse_categorical_crossentropy", *
     model = Sequential(stack, kernels=rung, seed=seed, **{"dtype": "float64", **arguments})
     model.set_weights([w + 0.1 * normal(w.shape, seed=i) for i, w in enumerate(model.get_weights())])
     model.compile(loss=loss, metrics=["accuracy"])
+    return model
+
+
+def wide_model(seed=0, **arguments):
+    """One of almost every other layer. (No bias in front of a BatchNormalization, which would take it out again.)"""
+    stack = [
+        layers.Input((9, 8, 1)),
+        layers.Rescaling(0.5, 0.25),
+        layers.ZeroPadding2D(1),
+        layers.Conv2D(3, (3, 2), use_bias=False),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+        layers.AveragePooling2D(2),
+        layers.SpatialDropout2D(0.2, seed=4),
+        layers.Conv2D(4, 2, activation=layers.LeakyReLU(0.1)),
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(0.3),
+        layers.Dense(5, activation="elu"),
+        layers.BatchNormalization(),
+        layers.Dense(3),
+        layers.Activation("softmax"),
+    ]
+    model = Sequential(stack, seed=seed, **{"dtype": "float64", **arguments})
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

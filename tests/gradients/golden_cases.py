@@ -7,13 +7,26 @@ import numpy as np
 CONVOLUTIONS = [case for case in cases.CONVOLUTIONS if case[3] == (1, 1) or case[5] == (1, 1)]
 POOLS = cases.POOLS
 
-# With momentum and betas that float32 holds exactly: Keras rounds them to float32 even when it computes in float64.
+# With momentum, betas and weight decay that float32 holds exactly: to it Keras rounds them even in float64.
 OPTIMIZERS = [
     ("SGD", {}),
     ("SGD", {"learning_rate": 0.125, "momentum": 0.875}),
     ("SGD", {"learning_rate": 0.125, "momentum": 0.875, "nesterov": True}),
     ("Adam", {"beta_1": 0.875, "beta_2": 1 - 2**-10}),
     ("Adam", {"learning_rate": 0.02, "beta_1": 0.75, "beta_2": 0.9375, "epsilon": 1e-3}),
+    ("RMSprop", {"rho": 0.875}),
+    ("RMSprop", {"learning_rate": 0.02, "rho": 0.75, "momentum": 0.875, "epsilon": 1e-3}),
+    ("RMSprop", {"rho": 0.875, "centered": True}),
+    ("RMSprop", {"learning_rate": 0.02, "rho": 0.9375, "momentum": 0.5, "centered": True, "epsilon": 2**-10}),
+    ("Adadelta", {"rho": 0.9375}),
+    ("Adadelta", {"learning_rate": 0.5, "rho": 0.75, "epsilon": 1e-4}),
+    ("AdamW", {"weight_decay": 2**-8, "beta_1": 0.875, "beta_2": 1 - 2**-10}),
+    ("AdamW", {"learning_rate": 0.125, "weight_decay": 2**-5, "beta_1": 0.875, "beta_2": 0.9375}),
+    ("SGD", {"learning_rate": 0.125, "momentum": 0.875, "weight_decay": 2**-6}),
+    ("SGD", {"learning_rate": 0.125, "clipvalue": 0.5}),
+    ("SGD", {"learning_rate": 0.125, "clipnorm": 2.0}),
+    ("SGD", {"learning_rate": 0.125, "global_clipnorm": 4.0}),
+    ("RMSprop", {"rho": 0.875, "clipnorm": 0.5, "weight_decay": 2**-6}),
 ]
 
 

@@ -14,13 +14,15 @@ import tensorflow as tf  # noqa: E402
 
 @contextlib.contextmanager
 def floatx(dtype):
-    """Set Keras' float type for a while: its optimizers keep the learning rate, and more, in this type."""
-    before = keras.config.floatx()
+    """Set Keras' float type for a while, of layers and of what its optimizers keep, as the learning rate."""
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
     try:
         yield
     finally:
         keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
 
 
 def conv2d(case):
@@ -34,14 +36,14 @@ def max_pool2d(case):
     return keras.layers.MaxPooling2D(*case[1:], dtype="float64")
 
 
-def layer_gradients(layer, x, dy, params=()):
-    """Return (y, dx, dparams) of a Keras layer with the given parameters, where L = sum of dy * y."""
+def layer_gradients(layer, x, dy, params=(), training=False):
+    """Return (y, dx, dparams) of a Keras layer with the given weights, where L = sum of dy * y."""
     layer.build(x.shape)
     layer.set_weights(params)
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer(x)
+        y = layer(x, training=training) if training else layer(x)
         L = tf.reduce_sum(y * dy)
     dx, dparams = tape.gradient(L, [x, [v.value for v in layer.trainable_variables]])
     return y.numpy(), dx.numpy(), [g.numpy() for g in dparams]

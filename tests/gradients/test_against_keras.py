@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from cases import (
     DENSE,
+    IMAGES,
     LAYER_RUNGS,
+    OTHERS,
     POOLS,
     RUNGS,
     conv2d,
@@ -19,6 +21,7 @@ from cases import (
     integers,
     max_pool2d,
     normal,
+    other,
     small_batch,
     small_model,
     training_gradients,
@@ -32,17 +35,19 @@ import keras_reference  # noqa: E402
 from keras_reference import keras  # noqa: E402
 from training_beside_keras import EXACT_BETAS, seed_model, tiny_model, train_here, train_in_keras  # noqa: E402
 
-from npcnn import layers, losses, optimizers  # noqa: E402
+import npcnn  # noqa: E402
+from npcnn import layers, losses, metrics, optimizers  # noqa: E402
 
 on_every_rung = pytest.mark.parametrize("rung", LAYER_RUNGS)
 FLOAT64 = {"rtol": 1e-12, "atol": 1e-12}
 
 
-def assert_agrees_with_keras(layer, keras_layer, x, **tolerance):
-    y, cache = layer.forward(x)
+def assert_agrees_with_keras(layer, keras_layer, x, training=False, **tolerance):
+    weights = [array.copy() for array in layer.variables.values()]
+    y, cache = layer.forward(x, training)
     dy = normal(y.shape, seed=5)
     dx, grads = layer.backward(dy, cache)
-    keras_y, keras_dx, keras_grads = keras_reference.layer_gradients(keras_layer, x, dy, list(layer.params.values()))
+    keras_y, keras_dx, keras_grads = keras_reference.layer_gradients(keras_layer, x, dy, weights, training)
     np.testing.assert_allclose(y, keras_y, **tolerance)
     np.testing.assert_allclose(dx, keras_dx, **tolerance)
     for key, keras_g in zip(grads, keras_grads, strict=True):
@@ -86,20 +91,200 @@ def test_layers_without_parameters(name):
     assert_agrees_with_keras(layer, getattr(keras.layers, name)(dtype="float64"), x, **FLOAT64)
 
 
-@pytest.mark.parametrize("from_logits", [False, True])
-@pytest.mark.parametrize("name", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy"])
-def test_losses(name, from_logits):
+# Where a window is larger than its image, TensorFlow's gradient is not the derivative of its own average pool.
+@pytest.mark.parametrize("name", [name for name in OTHERS if name != "average pool, more padding than image"])
+def test_all_other_layers_as_they_predict(name):
+    # TensorFlow rounds slopes, like 0.2, to float32.
+    tolerance = {"rtol": 1e-7, "atol": 1e-7} if name.startswith("leaky") else FLOAT64
+    with keras_reference.floatx("float64"):
+        for x in (normal(IMAGES), integers(IMAGES, -1, 2) + 0.5):  # the second is full of ties, but has no corners
+            assert_agrees_with_keras(other(name), OTHERS[name](keras.layers), x, **tolerance)
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if name.startswith("batch")])
+def test_batch_normalization_in_training_and_what_it_leaves_in_its_moving_averages(name):
+    with keras_reference.floatx("float64"):
+        layer, twin, x = other(name), OTHERS[name](keras.layers), normal(IMAGES)
+        assert_agrees_with_keras(layer, twin, x, training=True, **FLOAT64)
+        layer.update_state(layer.forward(x, training=True)[1])
+        for array, theirs in zip(layer.variables.values(), twin.get_weights(), strict=True):
+            np.testing.assert_allclose(array, theirs, rtol=1e-7)  # Keras rounds momentum to float32
+
+
+LOSSES = [
+    (name, {"from_logits": from_logits} | more)
+    for from_logits in (False, True)
+    for name, more in [
+        ("SparseCategoricalCrossentropy", {}),
+        ("CategoricalCrossentropy", {}),
+        ("CategoricalCrossentropy", {"label_smoothing": 0.125}),
+        ("BinaryCrossentropy", {}),
+        ("BinaryCrossentropy", {"label_smoothing": 0.125}),
+    ]
+] + [("MeanSquaredError", {}), ("MeanAbsoluteError", {})]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+def test_losses(name, options, weighted):
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 4, 9)
-    y_true = labels if name.startswith("Sparse") else rng.dirichlet(np.ones(4), 9)
-    y_pred = 3 * normal((9, 4)) if from_logits else rng.dirichlet(np.ones(4), 9)
-    if not from_logits:
+    y_true = rng.integers(0, 4, 9) if name.startswith("Sparse") else rng.dirichlet(np.ones(4), 9)
+    y_pred = 3 * normal((9, 4)) if options.get("from_logits") else rng.dirichlet(np.ones(4), 9)
+    if not options.get("from_logits"):
         y_pred[0] = [0, 0.25, 0.75, 0]  # meets the clip
-    loss, twin = getattr(losses, name)(from_logits), getattr(keras.losses, name)(from_logits, dtype="float64")
+    loss, twin = getattr(losses, name)(**options), getattr(keras.losses, name)(**options, dtype="float64")
+    weights = rng.random(9) * (rng.random(9) > 0.3) if weighted else None
+    value, cache = loss.forward(y_true, y_pred, weights)
+    keras_value, keras_dy = keras_reference.loss_gradient(lambda y, p: twin(y, p, weights), y_true, y_pred)
+    np.testing.assert_allclose(value, keras_value, rtol=1e-12)
+    np.testing.assert_allclose(loss.backward(cache), keras_dy, rtol=1e-12, atol=1e-12)
+    function, their_function = getattr(losses, loss.name), getattr(keras.losses, loss.name)
+    np.testing.assert_allclose(function(y_true, y_pred, **options), their_function(y_true, y_pred, **options))
+
+
+@pytest.mark.parametrize("name", ["BinaryCrossentropy", "MeanSquaredError", "MeanAbsoluteError"])
+@pytest.mark.parametrize("shape", [(5, 1), (5, 3, 2), (5, 2, 3, 4)])
+def test_losses_of_outputs_with_any_number_of_axes(name, shape):
+    rng = np.random.default_rng(0)
+    y_true, y_pred = rng.integers(0, 2, shape), rng.random(shape)
+    y_true = y_true[:, 0] if shape == (5, 1) else y_true
+    loss, twin = getattr(losses, name)(), getattr(keras.losses, name)(dtype="float64")
     value, cache = loss.forward(y_true, y_pred)
     keras_value, keras_dy = keras_reference.loss_gradient(twin, y_true, y_pred)
     np.testing.assert_allclose(value, keras_value, rtol=1e-12)
     np.testing.assert_allclose(loss.backward(cache), keras_dy, rtol=1e-12, atol=1e-12)
+
+
+METRICS = [
+    ("SparseCategoricalAccuracy", {}, "numbers"),
+    ("CategoricalAccuracy", {}, "rows"),
+    ("BinaryAccuracy", {}, "rows"),
+    ("BinaryAccuracy", {"threshold": 0.3}, "rows"),
+    ("SparseTopKCategoricalAccuracy", {}, "numbers"),
+    ("SparseTopKCategoricalAccuracy", {"k": 2}, "numbers"),
+    ("TopKCategoricalAccuracy", {"k": 3}, "rows"),
+    ("MeanSquaredError", {}, "rows"),
+    ("MeanAbsoluteError", {}, "rows"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "labels"), METRICS)
+def test_metrics_and_their_names(name, options, labels):
+    rng = np.random.default_rng(0)
+    y_pred, y = rng.dirichlet(np.ones(7), 40).astype("float32"), rng.integers(0, 7, 40)
+    y_pred[:10] = y_pred[:10].round(1)  # ties
+    y_true = y if labels == "numbers" else np.eye(7, dtype="float32")[y]
+    metric, twin = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
+    np.testing.assert_allclose(metric(y_true, y_pred), twin(y_true, y_pred), rtol=1e-6)
+    assert metric.name == twin.name
+    np.testing.assert_allclose(  # the functions beside the classes
+        getattr(metrics, metric.name)(y_true, y_pred, **options),
+        getattr(keras.metrics, metric.name)(y_true, y_pred, **options),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+def test_a_history_has_the_names_and_numbers_of_keras(end):
+    x, y = small_batch(32)
+    y = y if end == "softmax" else y % 2
+    stack = lambda place: [  # noqa: E731
+        place.layers.Input((9, 8, 1)),
+        place.layers.Flatten(),
+        place.layers.Dense(3 if end == "softmax" else 1, activation="softmax" if end == "softmax" else "linear"),
+    ]
+    ours, theirs = npcnn.Sequential(stack(npcnn)), keras.Sequential(stack(keras))
+    theirs.set_weights(ours.get_weights())
+    common = ["acc", "mse" if end == "sigmoid" else "sparse_top_k_categorical_accuracy"]
+    loss = "sparse_categorical_crossentropy" if end == "softmax" else "BinaryCrossentropy"
+    found = []
+    for place, model in ((npcnn, ours), (keras, theirs)):
+        own = [place.metrics.SparseCategoricalAccuracy(), place.metrics.sparse_categorical_crossentropy]
+        own = own if end == "softmax" else [place.losses.mean_absolute_error, place.metrics.BinaryAccuracy("b")]
+        model.compile(place.optimizers.SGD(0.1), loss, metrics=[*common, *own])
+        found.append(model.evaluate(x, y, verbose=0, return_dict=True))
+    assert found[0].keys() == found[1].keys()
+    for name, value in found[0].items():
+        np.testing.assert_allclose(value, found[1][name], rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["L1", "L2", "L1L2"])
+@pytest.mark.parametrize("rung", ["im2col", "fused"])
+def test_penalties_on_weights_are_part_of_the_loss_and_of_the_gradients(name, rung):
+    options = {"l1": 0.02, "l2": 0.03} if name == "L1L2" else {}
+    x, y = small_batch(8)
+    stack = lambda place: [  # noqa: E731
+        place.layers.Input((9, 8, 1)),
+        place.layers.Conv2D(3, 3, activation="relu", kernel_regularizer=getattr(place.regularizers, name)(**options)),
+        place.layers.MaxPool2D(2),
+        place.layers.Flatten(),
+        place.layers.Dense(3, activation="softmax", kernel_regularizer=name),
+    ]
+    ours = npcnn.Sequential(stack(npcnn), dtype="float32", kernels=rung)
+    theirs = keras.Sequential(stack(keras))
+    theirs.set_weights(ours.get_weights())
+    histories = []
+    for place, model in ((npcnn, ours), (keras, theirs)):
+        model.compile(place.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        history = model.fit(x, y, batch_size=4, epochs=3, shuffle=False, validation_data=(x, y), verbose=0)
+        histories.append(history.history)
+    for key in ("loss", "val_loss"):
+        np.testing.assert_allclose(histories[0][key], histories[1][key], rtol=1e-5)
+    for w, same in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
+
+
+def freeze_first(base, head):
+    base.layers[0].trainable = False
+
+
+def freeze_normalization(base, head):
+    base.layers[2].trainable = False
+
+
+def freeze_and_thaw_all_but_one(base, head):
+    base.trainable = False
+    base.trainable = True
+    base.layers[3].trainable = False
+
+
+def freeze_all_but_the_head(base, head):
+    base.trainable = False
+
+
+FREEZE = [freeze_first, freeze_normalization, freeze_and_thaw_all_but_one, freeze_all_but_the_head]
+
+
+@pytest.mark.parametrize("freeze", FREEZE)
+@pytest.mark.parametrize("rung", ["im2col", "fused"])
+def test_ten_steps_with_frozen_layers(freeze, rung):
+    x, y = small_batch(8)
+    models = []
+    for place, options in ((npcnn, {"kernels": rung}), (keras, {})):
+        conv = place.layers.Conv2D(3, 3, activation="relu", kernel_regularizer="l2")
+        pool, dense = place.layers.MaxPool2D(2), place.layers.Dense(4, activation="tanh", kernel_regularizer="l2")
+        base = place.Sequential([conv, pool, place.layers.BatchNormalization(momentum=0.5), dense], **options)
+        head = [place.layers.Flatten(), place.layers.Dense(3, activation="softmax")]
+        model = place.Sequential([place.layers.Input((9, 8, 1)), base, *head], **options)
+        freeze(base, head)
+        model.compile(place.optimizers.SGD(0.1, momentum=0.5), "sparse_categorical_crossentropy")
+        models.append(model)
+    ours, theirs = models
+    rng = np.random.default_rng(1)
+    ours.set_weights([w + 0.1 * rng.random(w.shape) for w in ours.get_weights()])
+    theirs.set_weights(ours.get_weights())
+    for ours_listed, listed in (
+        (ours.trainable_weights, theirs.trainable_weights),
+        (ours.non_trainable_weights, theirs.non_trainable_weights),
+    ):
+        assert [w.shape for w in ours_listed] == [tuple(w.shape) for w in listed]
+    start = ours.get_weights()
+    for _ in range(10):
+        np.testing.assert_allclose(ours.train_on_batch(x, y), theirs.train_on_batch(x, y), rtol=1e-5)
+        theirs.reset_metrics()
+    for w, same, before in zip(ours.get_weights(), theirs.get_weights(), start, strict=True):
+        np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
+        assert (w == before).all() == (same == before).all()
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -125,6 +310,15 @@ OPTIMIZERS += [
     ("Adam", {}, "float32"),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9}, "float32"),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}, "float32"),
+    ("RMSprop", {}, "float32"),
+    ("RMSprop", {"momentum": 0.9, "centered": True, "global_clipnorm": 3.0}, "float32"),
+    ("Adadelta", {}, "float32"),
+    ("AdamW", {}, "float32"),
+    ("Nadam", {}, "float32"),
+    ("Nadam", {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.875, "epsilon": 1e-3}, "float32"),
+    ("Adagrad", {}, "float32"),
+    ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.0, "epsilon": 1e-3}, "float32"),
+    ("Adam", {"clipnorm": 0.1, "weight_decay": 0.01}, "float32"),
 ]
 
 
@@ -148,6 +342,35 @@ def test_fifty_steps_of_an_optimizer(name, options, dtype, rung):
             np.testing.assert_allclose(
                 params[str(i)], keras_w, rtol=tolerance, atol=tolerance, err_msg=f"step {step + 1}"
             )
+
+
+SCHEDULES = [
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.9}),
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30, "alpha": 0.25, "warmup_steps": 5}),
+    (
+        "CosineDecay",
+        {"initial_learning_rate": 0.0, "decay_steps": 20, "alpha": 0.1, "warmup_target": 0.1, "warmup_steps": 8},
+    ),
+    ("PiecewiseConstantDecay", {"boundaries": [5, 20], "values": [0.1, 0.05, 0.01]}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_schedules_and_a_step_with_them(name, options):
+    """Keras computes a schedule in float32."""
+    schedule, twin = (getattr(place.schedules, name)(**options) for place in (optimizers, keras.optimizers))
+    for step in range(50):
+        np.testing.assert_allclose(schedule(step), float(twin(step)), rtol=2e-6, atol=1e-9)
+    w, gradients = golden_cases.optimizer_problem("float32")
+    params, optimizer = {"w": w[0].copy()}, optimizers.Adam(schedule)
+    trajectory = keras_reference.optimizer_steps(keras.optimizers.Adam(twin), w, gradients)
+    for expected, (g,) in zip(trajectory, gradients, strict=True):
+        optimizer.update(params, {"w": g})
+        np.testing.assert_allclose(params["w"], expected[0], rtol=3e-6, atol=3e-7)
 
 
 # ------------------------------------------------------------------ 200 steps of training, side by side

@@ -6,16 +6,20 @@ from cases import (
     COMPLEX_RUNGS,
     CONVOLUTIONS,
     DENSE,
+    IMAGES,
+    OTHERS,
     POOLS,
     conv2d,
     dense,
     max_pool2d,
     normal,
+    other,
     small_batch,
     small_model,
+    wide_model,
 )
 
-from npcnn import layers, losses
+from npcnn import Sequential, layers, losses, regularizers
 from npcnn.gradient_check import check_layer, check_loss, check_model
 
 ACTIVATIONS = ["relu", "softmax"]
@@ -69,6 +73,12 @@ def test_layers_without_parameters(make, N):
     check_layer(make(), normal((N, 3, 4, 2)), "complex").raise_on_failure()
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", OTHERS)
+def test_all_other_layers(name, training):
+    check_layer(other(name), normal(IMAGES), "complex", training=training).raise_on_failure()
+
+
 @pytest.mark.parametrize("N", [1, 5])
 @pytest.mark.parametrize("from_logits", [False, True])
 def test_cross_entropy_of_class_numbers(from_logits, N):
@@ -85,6 +95,27 @@ def test_cross_entropy_of_distributions(from_logits, N):
     check_loss(losses.CategoricalCrossentropy(from_logits), y_true, y_pred, "complex").raise_on_failure()
 
 
+@pytest.mark.parametrize("weights", [None, [2.0, 0.0, 0.5, 1.0, 3.0]])
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.25])
+@pytest.mark.parametrize("name", ["SparseCategorical", "Categorical", "Binary"])
+def test_cross_entropies_with_weights_and_smoothed_labels(name, label_smoothing, from_logits, weights):
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 4, 5) if name.startswith("Sparse") else rng.dirichlet(np.ones(4), 5)
+    y_pred = normal((5, 4)) if from_logits else 0.05 + normal((5, 4)) ** 2 / 20
+    options = {} if name.startswith("Sparse") else {"label_smoothing": label_smoothing}
+    loss = getattr(losses, f"{name}Crossentropy")(from_logits, **options)
+    check_loss(loss, y_true, y_pred, "complex", weights=weights).raise_on_failure()
+
+
+@pytest.mark.parametrize("weights", [None, [2.0, 0.0, 0.5, 1.0, 3.0]])
+@pytest.mark.parametrize("shape", [(5, 1), (5, 4), (5, 3, 2), (5, 2, 3, 4)])
+@pytest.mark.parametrize("name", ["MeanSquaredError", "MeanAbsoluteError", "BinaryCrossentropy"])
+def test_losses_of_outputs_of_any_shape(name, shape, weights):
+    y_true, y_pred = np.random.default_rng(0).random(shape), np.random.default_rng(1).random(shape)
+    check_loss(getattr(losses, name)(), y_true, y_pred, "complex", weights=weights).raise_on_failure()
+
+
 @pytest.mark.parametrize("case", ["clipped below", "clipped above"])
 @pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy])
 def test_a_clipped_probability_has_no_gradient(loss, case):
@@ -95,6 +126,39 @@ def test_a_clipped_probability_has_no_gradient(loss, case):
 
 def test_every_weight_of_a_model_as_a_training_step_sees_it():
     check_model(small_model("im2col"), *small_batch(), "complex").raise_on_failure()
+
+
+def regularized_model(rung="im2col", loss="sparse_categorical_crossentropy"):
+    """A penalty of each kind, and a layer without."""
+    stack = [
+        layers.Input((9, 8, 1)),
+        layers.Conv2D(3, (3, 2), activation="relu", kernel_regularizer=regularizers.L2(0.2)),
+        layers.MaxPool2D(2),
+        layers.Conv2D(2, 2, kernel_regularizer=regularizers.L1L2(0.1, 0.3)),
+        layers.Flatten(),
+        layers.Dense(4, activation="relu", kernel_regularizer="l1"),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = Sequential(stack, kernels=rung, dtype="float64")
+    model.compile(loss=loss)
+    return model
+
+
+@pytest.mark.parametrize("rung", ["im2col", "jit"])
+def test_every_weight_of_a_model_that_pays_for_large_weights(rung):
+    x, y = small_batch()
+    check_model(regularized_model(rung), x, y, "complex").raise_on_failure()
+    smooth = losses.CategoricalCrossentropy(label_smoothing=0.1)  # joined with the softmax, and still smooth
+    check_model(regularized_model(rung, smooth), x, np.eye(3)[y], "complex").raise_on_failure()
+
+
+def test_the_fused_rung_pays_for_large_weights_too():
+    check_model(regularized_model("fused"), *small_batch(), "adjoint").raise_on_failure()
+
+
+@pytest.mark.parametrize("rung", COMPLEX_RUNGS)
+def test_every_weight_of_a_model_of_many_layers_as_a_training_step_sees_it(rung):
+    check_model(wide_model(kernels=rung), *small_batch(5), "complex", entries=20).raise_on_failure()
 
 
 def test_every_weight_of_a_model_on_the_loops_rung():

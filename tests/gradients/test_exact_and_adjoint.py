@@ -11,9 +11,12 @@ import pytest
 from cases import (
     CONVOLUTIONS,
     DENSE,
+    IMAGES,
     LAYER_RUNGS,
+    OTHERS,
     POOLS,
     RUNGS,
+    STRAIGHT,
     LinearLoss,
     conv2d,
     dense,
@@ -21,10 +24,12 @@ from cases import (
     integers,
     max_pool2d,
     normal,
+    other,
     small_batch,
     small_model,
     spaced,
     training_gradients,
+    wide_model,
 )
 
 from npcnn import Sequential, layers
@@ -61,6 +66,18 @@ def test_layers_without_parameters(make):
     result = check_layer(make(), spaced((2, 3, 4, 2)), "exact")
     result.raise_on_failure()
     assert result.rows[0].kinks == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_all_other_layers_that_are_straight_lines(name, training):
+    check_layer(other(name), spaced(IMAGES), "exact", training=training).raise_on_failure()
+
+
+@pytest.mark.parametrize("method", ["central", "adjoint"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_all_other_layers_in_training(name, method):
+    check_layer(other(name), spaced(IMAGES, 0.1), method, training=True).raise_on_failure()
 
 
 @on_every_rung
@@ -115,8 +132,23 @@ def test_every_weight_of_a_model_as_a_training_step_sees_it(method, rung):
     check_model(small_model(rung), *small_batch(), method).raise_on_failure()
 
 
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("method", ["adjoint", "central"])
+def test_every_weight_of_a_model_of_many_layers_as_a_training_step_sees_it(method, rung):
+    check_model(wide_model(kernels=rung), *small_batch(5), method, entries=20).raise_on_failure()
+
+
 def test_every_weight_of_a_model_on_the_loops_rung():
     check_model(small_model("loops"), *small_batch(2), "adjoint").raise_on_failure()
+
+
+@pytest.mark.parametrize("method", ["adjoint", "complex"])
+def test_a_bias_that_batch_normalization_takes_out_again_has_no_gradient_and_the_check_sees_only_rounding(method):
+    stack = [layers.Input((9, 8, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Activation("relu")]
+    model = Sequential([*stack, layers.Flatten(), layers.Dense(3, activation="softmax")], dtype="float64")
+    model.params["batch_normalization/gamma"][:] = 10
+    model.compile(loss="sparse_categorical_crossentropy")
+    check_model(model, *small_batch(), method, entries=20).raise_on_failure()
 
 
 PATTERNS = [

@@ -15,9 +15,19 @@ MEAN = f"{COMPLEX}::test_the_mean_over_the_batch_is_taken_once_whatever_the_part
 FUSED = f"{EXACT}::test_conv_relu_pool_on_whole_numbers_equals_the_definition_bit_for_bit"
 PARTS = f"{EXACT}::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit"
 BLOCKS = f"{EXACT}::test_the_blocks_of_a_dense_layer_make_up_the_product_bit_for_bit"
+WEIGHTED = f"{COMPLEX}::test_cross_entropies_with_weights_and_smoothed_labels"
+ANY_SHAPE = f"{COMPLEX}::test_losses_of_outputs_of_any_shape"
+PENALTY = f"{COMPLEX}::test_every_weight_of_a_model_that_pays_for_large_weights"
 OPTIMIZER = f"{GOLDEN}::test_fifty_steps_of_an_optimizer"
 GOLDEN_CONV, GOLDEN_POOL = f"{GOLDEN}::test_conv2d", f"{GOLDEN}::test_max_pool2d_full_of_ties"
 GOLDEN_LOSS, ACTIVATIONS = f"{GOLDEN}::test_losses", f"{GOLDEN}::test_activations"
+
+OTHERS, WORKED = f"{COMPLEX}::test_all_other_layers", f"{TIES}::test_what_was_worked_out_by_hand"
+FREEZING = "test_frozen_layers"
+FROZEN = f"{FREEZING}::test_a_frozen_layer_keeps_its_bits_and_the_others_learn_as_if_it_were_put_back_after_each_step"
+NORMALIZED_FROZEN = f"{FREEZING}::test_a_frozen_normalization_does_in_training_what_it_does_to_predict"
+NORMALIZED = f"{TIES}::test_batch_normalization_worked_out_by_hand"
+DROPPED = "test_dropout_keeps_its_share_makes_up_for_the_rest_and_does_nothing_to_predict"
 
 # what went wrong: (module, old, new, the test that notices, the rung it runs on or None for all)
 # fmt: off
@@ -127,7 +137,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "kernels.max_pool2d", "winner, padded_shape, (_, KW), (SH, SW), pads = cache",
         "winner, padded_shape, (KW, _), (SH, SW), pads = cache", POOL, "loops"),
     "pooling strides are the window's, whatever was asked": (
-        "layers.max_pool2d", "self.strides = self.pool_size if strides is None else",
+        "layers.pool", "self.strides = self.pool_size if strides is None else",
         "self.strides = self.pool_size if strides is None or strides else", GOLDEN_POOL, None),
     # ------------------------------------------------------------ dense
     "the weights are transposed, which a square does not show": (
@@ -187,12 +197,129 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         f"{EXACT}::test_what_does_not_fit_the_fused_rung_is_computed_all_the_same", None),
     # ------------------------------------------------------------ layers
     "ReLU's gate is on the wrong side": (
-        "layers.relu", "np.where(comparable(y) > 0, dy, 0)", "np.where(comparable(y) <= 0, dy, 0)",
+        "layers.relu", "np.where(comparable(y) > self.threshold, dy, low)",
+        "np.where(comparable(y) <= self.threshold, dy, low)",
         f"{COMPLEX}::test_layers_without_parameters", None),
     "ReLU's derivative at 0 is 1": (
-        "layers.relu", "np.where(comparable(y) > 0, dy, 0)", "np.where(comparable(y) >= 0, dy, 0)", ACTIVATIONS, None),
+        "layers.relu", "np.where(comparable(y) > self.threshold", "np.where(comparable(y) >= self.threshold",
+        ACTIVATIONS,
+        None),
     "ReLU leaks": (
-        "layers.relu", "np.where(comparable(y) > 0, dy, 0)", "np.where(comparable(y) > 0, dy, 0.01 * dy)", MODEL, None),
+        "layers.relu", "self.threshold, dy, low)", "self.threshold, dy, 0.01 * dy)", MODEL, None),
+    "the slope is measured from 0, not from the threshold": (
+        "layers.relu", "self.negative_slope * (x - self.threshold)", "self.negative_slope * x", WORKED, None),
+    "the end has a gradient": (
+        "layers.relu", "np.where(comparable(y) < self.max_value, dx, 0)", "dx", WORKED, None),
+    "leaky relu has the slope of the name": (
+        "layers.activation", "lambda: LeakyReLU(0.2)", "LeakyReLU", WORKED, None),
+    "leaky relu leaks forward only": (
+        "layers.relu", "low = self.negative_slope * dy if self.negative_slope else 0", "low = 0", OTHERS, None),
+    "ELU's slope forgets the share": ("layers.elu", "dy * (y + self.alpha)", "dy * (y + 1)", OTHERS, None),
+    "ELU's share is forgotten": ("layers.elu", "self.alpha * np.expm1(", "np.expm1(", OTHERS, None),
+    "ELU's slope is its value": ("layers.elu", "dy * (y + self.alpha)", "dy * y", OTHERS, None),
+    "sigmoid's slope is taken for tanh's": ("layers.sigmoid", "dy * y * (1 - y)", "dy * (1 - y * y)", OTHERS, None),
+    "sigmoid is taken on the other side": (
+        "layers.sigmoid", "np.where(is_positive, 1, exponentials)", "np.where(is_positive, exponentials, 1)",
+        WORKED, None),
+    "sigmoid overflows": (
+        "layers.sigmoid", "np.exp(np.where(is_positive, -x, x))", "np.exp(np.where(is_positive, x, -x))", WORKED, None),
+    "SELU forgets its scale": ("layers.elementwise", "return SELU_SCALE * np.where(is_positive(x), x,",
+        "return np.where(is_positive(x), x,", OTHERS, None),
+    "softplus overflows": ("layers.elementwise", "np.exp(-magnitude(x))", "np.exp(magnitude(x))", WORKED, None),
+    "silu's slope is half of it": ("layers.elementwise", "s + x * s * (1 - s)", "s", OTHERS, None),
+    "softsign's slope is its value's": ("layers.elementwise", "(1 + magnitude(x)) ** 2", "(1 + magnitude(x))", OTHERS,
+        None),
+    "the hard sigmoid's slope has no end": ("layers.elementwise", "(abs(x) < 3).astype", "(abs(x) < 9).astype", WORKED,
+        None),
+    "tanh's slope is taken for sigmoid's": ("layers.tanh", "dy * (1 - y * y)", "dy * y * (1 - y)", OTHERS, None),
+    "tanh's slope is not squared": ("layers.tanh", "dy * (1 - y * y)", "dy * (1 - y)", OTHERS, None),
+    "an activation of its own is forgotten in backward": (
+        "layers.activation", "return self.activation.backward(dy, cache) if self.activation else",
+        "return (dy, {}) if self.activation else", OTHERS, None),
+    # ------------------------------------------------------------ pools that average, and those of the whole image
+    "what is padded is counted in the mean": (
+        "layers.average_pooling2d", "self._sum(x) / self._count(x)", "self._sum(x) / np.prod(self.pool_size)", WORKED,
+        None),
+    "the mean is not taken in a pool's backward": (
+        "layers.average_pooling2d", "share = dy / self._count(dy)", "share = dy", OTHERS, None),
+    "a pixel in two windows is paid once": (
+        "layers.average_pooling2d", "dxp[:, rows, columns] += share", "dxp[:, rows, columns] = share", OTHERS, None),
+    "a pool's padding is not cropped off": (
+        "layers.average_pooling2d", "return crop(dxp, self.pads), {}", "return dxp[:, :H, :W], {}", OTHERS, None),
+    "the mean over the image is a sum on the way back": (
+        "layers.global_average_pooling2d", "dy / (H * W)", "dy", OTHERS, None),
+    "the mean over the image is over its rows": (
+        "layers.global_average_pooling2d", "dy / (H * W)", "dy / H", OTHERS, None),
+    "all that tie for the largest get all": (
+        "layers.global_max_pooling2d", "dy.real.dtype)", "dy.real.dtype) ** 0", WORKED, None),
+    "the smallest of the image is pooled": (
+        "layers.global_max_pooling2d", "argmax(axis=1)", "argmin(axis=1)", WORKED, None),
+    # ------------------------------------------------------------ shapes
+    "the frame is cut off at the wrong side": (
+        "layers.zero_padding2d", "crop(self.check_gradient(dy, cache), self.padding)",
+        "crop(self.check_gradient(dy, cache), tuple(side[::-1] for side in self.padding))", OTHERS, None),
+    "rows are padded as columns": (
+        "layers.zero_padding2d", "for side in (rows, columns)", "for side in (columns, rows)",
+        WORKED, None),
+    "reshape reads the columns first": (
+        "layers.reshape", "x.reshape(len(x), *self.output_shape)", 'x.reshape(len(x), *self.output_shape, order="F")',
+        WORKED, None),
+    "rescaling forgets its scale on the way back": (
+        "layers.rescaling", "self.scale * self.check_gradient(dy, cache)", "self.check_gradient(dy, cache)",
+        OTHERS, None),
+    "the offset is scaled too": (
+        "layers.rescaling", "self.scale * x + self.offset", "self.scale * (x + self.offset)", WORKED, None),
+    # ------------------------------------------------------------ dropout
+    "what is kept is not made larger": (
+        "layers.dropout", "x.real.dtype) / (1 - self.rate)", "x.real.dtype)", f"{TIES}::{DROPPED}", None),
+    "the rate is the share that is kept": (
+        "layers.dropout", '"float32") >= self.rate', '"float32") < self.rate', f"{TIES}::{DROPPED}", None),
+    "numbers are dropped to predict, too": (
+        "layers.dropout", "if not training or self.rate == 0:", "if self.rate == 0:", f"{TIES}::{DROPPED}", None),
+    "the gradient goes by other draws": (
+        "layers.dropout", "dy * mask, {}", "dy * mask[::-1], {}", OTHERS, None),
+    "what was dropped has a gradient": (
+        "layers.dropout", "dy if mask is None else dy * mask, {}", "dy, {}", OTHERS, None),
+    "each step drops the same": (
+        "layers.dropout", "self.steps += 1", "pass",
+
+               f"{TIES}::test_dropout_with_a_seed_of_its_own_draws_the_same_whatever_it_is_given_and_other_numbers_at_each_step",
+        None),
+    "all images drop the same channels": (
+        "layers.dropout", "(None, 1, 1, None), seed", "(1, 1, 1, None), seed",
+        f"{TIES}::test_dropout_of_channels_leaves_all_of_a_channel_or_none", None),
+    # ------------------------------------------------------------ batch normalization
+    "mean and variance are taken for constants": (
+        "layers.batch_normalization", "dy - mean_dy - z * mean_dy_z if training else dy", "dy", OTHERS, None),
+    "the mean is taken for a constant": (
+        "layers.batch_normalization", "dy - mean_dy - z * mean_dy_z if", "dy - z * mean_dy_z if", OTHERS, None),
+    "the variance is taken for a constant": (
+        "layers.batch_normalization", "dy - mean_dy - z * mean_dy_z if", "dy - mean_dy if", OTHERS, None),
+    "what holds in training is done to predict": (
+        "layers.batch_normalization", "z * mean_dy_z if training else dy", "z * mean_dy_z", OTHERS, None),
+    "gamma's gradient is a mean": (
+        "layers.batch_normalization", '"gamma": M * mean_dy_z', '"gamma": mean_dy_z', OTHERS, None),
+    "gamma is forgotten in backward": (
+        "layers.batch_normalization", 'self.params["gamma"] / s if self.scale else 1 / s', "1 / s", OTHERS, None),
+    "epsilon is outside of the root": (
+        "layers.batch_normalization", "np.sqrt(variance + self.epsilon)", "np.sqrt(variance) + self.epsilon",
+        NORMALIZED,
+        None),
+    "the variance is divided by M - 1": (
+        "layers.batch_normalization", "variance = channel_mean(z * z) if",
+        "variance = channel_mean(z * z) * len(x) / (len(x) - 1) if", NORMALIZED, None),
+    "each image is standardized on its own": (
+        "layers.batch_normalization", "mean = channel_mean(x) if", "mean = x.mean(axis=-1, keepdims=True) if",
+        NORMALIZED,
+        None),
+    "momentum is how much is new": (
+        "layers.batch_normalization", "self.momentum * moving + (1 - self.momentum) * of_batch",
+        "(1 - self.momentum) * moving + self.momentum * of_batch", NORMALIZED, None),
+    "the moving averages are not used": (
+        "layers.batch_normalization", "mean = channel_mean(x) if training else moving_mean", "mean = channel_mean(x)",
+        NORMALIZED, None),
+    "moving averages move only in a copy": (
+        "layers.batch_normalization", "moving[...] = ", "moving = ", NORMALIZED, None),
     "softmax forgets that its outputs hang together": (
         "layers.softmax", "y * (dy - (dy * y).sum(axis=-1, keepdims=True))", "y * (1 - y) * dy",
         f"{COMPLEX}::test_layers_without_parameters", None),
@@ -208,13 +335,15 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "the gradients are under each other's names": (
         "layers.weighted", '{"kernel": dw, "bias": db} if', '{"kernel": dw, "bias": dw.sum(axis=0)} if', DENSE, None),
     "flatten reads the columns first": (
-        "layers.flatten", "dy.reshape(len(dy), *self.input_shape)", 'dy.reshape(len(dy), *self.input_shape, order="F")',
+        "layers.reshape", ".reshape(cache, *self.input_shape)", '.reshape(cache, *self.input_shape, order="F")',
         f"{EXACT}::test_layers_without_parameters", None),
     # ------------------------------------------------------------ losses
     "the mean is not taken in backward": (
-        "losses", "dz /= len(labels)", "pass", f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+        "losses", "self.backward_each(cache) / count", "self.backward_each(cache)",
+        f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the mean is taken over the classes": (
-        "losses", "dz /= len(labels)", "dz /= dz.shape[1]", f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
+        "losses", "self.backward_each(cache) / count", "self.backward_each(cache) / cache[0].shape[-1]",
+        f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the mean is taken twice": (
         "training", "plan.loss.backward(cache)", "plan.loss.backward(cache) / len(x)", MEAN, None),
     "the parts are mixed up": (
@@ -234,8 +363,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "losses", "dz[np.arange(len(labels)), labels] -= 1", "dz[0, labels] -= 1",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the sign of the loss": (
-        "losses", "return -log_q[np.arange(len(labels)), labels].mean()",
-        "return log_q[np.arange(len(labels)), labels].mean()",
+        "losses", "return -log_q[np.arange(len(y_true)), y_true]", "return log_q[np.arange(len(y_true)), y_true]",
         GOLDEN_LOSS, None),
     "clipped probabilities still have a gradient": (
         "losses", "np.where(inside, dz / p, 0)", "dz / p", GOLDEN_LOSS, None),
@@ -245,14 +373,71 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "probabilities are not brought to the sum 1": (
         "losses", "q = y_pred / total", "q = y_pred / 1",
         f"{COMPLEX}::test_cross_entropy_of_distributions", None),
+    "the gradient does not know of the weights of examples": (
+        "losses", "return dy_pred if weights is None else dy_pred * weights[..., None]", "return dy_pred",
+        WEIGHTED, None),
+    "the mean is taken over the weights": (
+        "losses", "return each.mean(), (cache, each.size, weights)",
+        "return each.mean() if weights is None else each.sum() / weights.sum(), (cache, each.size, weights)",
+        WEIGHTED, None),
+    "labels are smoothed in the loss, not in its gradient": (
+        "losses", "return -(t * log_q).sum(axis=1), (q, t, quotient)",
+        "return -(t * log_q).sum(axis=1), (q, y_true, quotient)", WEIGHTED, None),
+    "binary: a yes costs, a no does not": (
+        "losses", "each = -(t * np.log(p) + (1 - t) * np.log(1 - p))", "each = -(t * np.log(p))", WEIGHTED, None),
+    "the squared error's gradient lacks the 2": (
+        "losses", "return 2 * cache / cache.shape[-1]", "return cache / cache.shape[-1]", ANY_SHAPE, None),
+    # ------------------------------------------------------------ penalties on weights
+    "the penalty is not in the gradient": (
+        "training", 'step_grads = {**step_grads, "kernel": step_grads["kernel"] + pull}', "pass", PENALTY, None),
+    "the penalty's gradient lacks the 2": (
+        "regularizers", "2 * self.l2 * w", "self.l2 * w", PENALTY, None),
+    "only the first layer pays": (
+        "training", "for step in steps)", "for step in steps[:1])", PENALTY, None),
+    "a layer that is fused pays nothing": (
+        "layers.conv_relu_max_pool", "self.kernel_regularizer = conv.kernel_regularizer",
+        "self.kernel_regularizer = None", f"{GOLDEN}::test_the_penalty_is_part_of_the_loss_on_every_rung", None),
+    # ------------------------------------------------------------ frozen layers
+    "the optimizer gets frozen parameters too": (
+        "layers.layer", "return self.params if self.trainable else {}", "return self.params", FROZEN, None),
+    "a layer in a frozen model is not frozen": (
+        "model", "            inner.trainable = inner.trainable and self.trainable\n", "",
+        f"{FREEZING}::test_a_model_or_layer_may_be_made_frozen", None),
+    "a frozen normalization looks at the batch": (
+        "layers.batch_normalization", "training and self.trainable", "training", NORMALIZED_FROZEN, None),
+    "the moving averages of a frozen normalization move": (
+        "training", "            if step.trainable:\n", "            if True:\n", NORMALIZED_FROZEN, None),
+    "a frozen layer pays for large weights": (
+        "training", "in self.steps if step.kernel_regularizer and step.trainable]",
+        "in self.steps if step.kernel_regularizer]", FROZEN, None),
+    "a layer that is fused cannot be frozen": (
+        "layers.conv_relu_max_pool", "self.trainable = conv.trainable", "self.trainable = True", FROZEN, "fused"),
+    "backward ends at the first layer that is frozen": (
+        "training", "if step.params and step.trainable)", "if step.params and not step.trainable)", FROZEN, None),
     # ------------------------------------------------------------ optimizers
+    "RMSprop's epsilon is outside the root": (
+        "optimizers", "g / np.sqrt(variance + self.epsilon)", "g / (np.sqrt(variance) + self.epsilon)",
+        OPTIMIZER, None),
+    "RMSprop does not square its centre": (
+        "optimizers", "variance = v - a * a", "variance = v - abs(a)", OPTIMIZER, None),
+    "RMSprop's momentum forgets": (
+        "optimizers", "m[...] = self.momentum * m + step", "m[...] = step", OPTIMIZER, None),
+    "Adadelta remembers the step with the learning rate in it": (
+        "optimizers", "(1 - rho) * (step * step)", "(1 - rho) * (self.learning_rate * step) ** 2", OPTIMIZER, None),
+    "Adadelta's epsilon stands in one root only": (
+        "optimizers", "np.sqrt(d + self.epsilon) / np.sqrt(v + self.epsilon)",
+        "np.sqrt(d + self.epsilon) / np.sqrt(v)", OPTIMIZER, None),
+    "weight decay is not in proportion to the learning rate": (
+        "optimizers", "w -= w * self.weight_decay * self.learning_rate", "w -= w * self.weight_decay", OPTIMIZER, None),
+    "clipping lengthens short gradients": (
+        "optimizers", "g * (limit / np.maximum(norms[key], limit))", "g * (limit / norms[key])", OPTIMIZER, None),
     "Adam's epsilon is inside the bias correction": (
         "optimizers", "number(self.epsilon))", "number(self.epsilon * np.sqrt(1 - beta_2_power)))", OPTIMIZER, None),
     "Adam's epsilon is under the root": (
         "kernels.adam", "(np.sqrt(v) + epsilon)", "np.sqrt(v + epsilon)", OPTIMIZER, "im2col"),
     "Adam's bias correction is at t - 1": (
-        "optimizers", "number, t = w.dtype.type, self.iterations",
-        "number, t = w.dtype.type, max(1, self.iterations - 1)",
+        "optimizers", "number, t = w.dtype.type, self.iterations + 1",
+        "number, t = w.dtype.type, max(1, self.iterations)",
         OPTIMIZER, None),
     "Adam has no bias correction": (
         "optimizers", " * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)", "", OPTIMIZER, None),

@@ -11,6 +11,7 @@ from cases import COMPLEX_RUNGS, LAYER_RUNGS, RUNGS, LinearLoss, training_gradie
 from npcnn import Sequential, layers, losses
 from npcnn.gradient_check import check_layer
 from npcnn.kernels.conv2d import col2im, im2col
+from npcnn.layers.elementwise import SELU_ALPHA, SELU_SCALE
 
 
 def one_hot(y):
@@ -26,6 +27,120 @@ on_both = pytest.mark.parametrize(
 def test_col2im_adds_overlaps_as_its_docstring_draws_it():
     counts = col2im(np.ones((1, 2, 2, 2, 2, 1)), (3, 3), (1, 1))
     np.testing.assert_array_equal(counts[0, :, :, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+
+
+INF = np.inf
+# name: (layer, x, y, dx for dy of ones); a row of numbers is one example of as many features, rows are one image
+WORKED = {
+    "relu's slope below the threshold, and 0 above its end": (
+        layers.ReLU(4.0, 0.5, 2.0), [-2, 2, 3, 4, 9, -INF], [-2, 0, 3, 4, 4, -INF], [0.5, 0.5, 1, 0, 0, 0.5]),
+    "relu of minus infinity, and of no number": (layers.ReLU(), [-INF, INF, np.nan], [0, INF, np.nan], [0, 1, 0]),
+    "leaky relu": (layers.LeakyReLU(0.25), [-4, 0, 4], [-1, 0, 4], [0.25, 0.25, 1]),
+    "leaky relu, as a name": (layers.Activation("leaky_relu"), [-5, 5], [-1, 5], [0.2, 1]),
+    "ELU": (layers.ELU(2.0), [np.log(0.5), 3, -INF, 1000], [-1, 3, -2, 1000], [1, 1, 0, 1]),
+    "ELU at its corner, from the left": (layers.ELU(2.0), [0], [0], [2]),
+    "sigmoid of a logarithm": (
+        layers.Activation("sigmoid"), [0, np.log(3), -np.log(3)], [1 / 2, 3 / 4, 1 / 4], [1 / 4, 3 / 16, 3 / 16]),
+    "sigmoid far out": (layers.Activation("sigmoid"), [-800, 800], [0, 1], [0, 0]),
+    "tanh": (layers.Activation("tanh"), [0, np.log(3) / 2, -INF], [0, 0.5, -1], [1, 0.75, 0]),
+    "SELU": (
+        layers.Activation("selu"), [-INF, 0, 2, 1000],
+        [-SELU_SCALE * SELU_ALPHA, 0, 2 * SELU_SCALE, 1000 * SELU_SCALE],
+        [0, SELU_SCALE * SELU_ALPHA, SELU_SCALE, SELU_SCALE]),
+    "softplus": (
+        layers.Activation("softplus"), [-800, -np.log(3), 0, 800], [0, np.log(4 / 3), np.log(2), 800],
+        [0, 1 / 4, 1 / 2, 1]),
+    "silu": (layers.Activation("silu"), [-800, 0, 800], [0, 0, 800], [0, 1 / 2, 1]),
+    "softsign": (layers.Activation("softsign"), [-3, 0, 1], [-3 / 4, 0, 1 / 2], [1 / 16, 1, 1 / 4]),
+    "hard sigmoid": (
+        layers.Activation("hard_sigmoid"), [-4, -3, 0, 1.5, 3, 4, np.nan],
+        [0, 0, 1 / 2, 3 / 4, 1, 1, np.nan], [0, 0, 1 / 6, 1 / 6, 0, 0, 0]),
+    "exponential": (layers.Activation("exponential"), [-INF, 0, np.log(2)], [0, 1, 2], [0, 1, 2]),
+    "linear": (layers.Activation("linear"), [-1, 2], [-1, 2], [1, 1]),
+    "rescaling": (layers.Rescaling(0.5, -3), [2, 8], [-2, 1], [0.5, 0.5]),
+    "a mean of each window": (
+        layers.AveragePooling2D((1, 2)), [[1, 3, 5], [2, 8, 9]], [[2], [5]], [[0.5, 0.5, 0], [0.5, 0.5, 0]]),
+    "a mean over real pixels only": (
+        layers.AveragePooling2D((1, 2), 1, "same"), [[1, 3, 5]], [[2, 4, 5]], [[0.5, 1, 1.5]]),
+    "a mean over the image": (layers.GlobalAveragePooling2D(keepdims=True), [[1, 2], [3, 6]], [[3]], [[0.25] * 2] * 2),
+    "the largest of the image": (layers.GlobalMaxPooling2D(keepdims=True), [[1, 2], [3, 0]], [[3]], [[0, 0], [1, 0]]),
+    "those that tie for the largest share": (
+        layers.GlobalMaxPooling2D(keepdims=True), [[7, 2], [3, 7]], [[7]], [[0.5, 0], [0, 0.5]]),
+    "zeros above and below, left and right": (
+        layers.ZeroPadding2D(((1, 0), (0, 2))), [[1, 2]], [[0, 0, 0, 0], [1, 2, 0, 0]], [[1, 1]]),
+    "another shape, along the rows": (
+        layers.Reshape((-1, 2, 1)), [[1, 2, 3], [4, 5, 6]], [[1, 2], [3, 4], [5, 6]], [[1] * 3] * 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WORKED)
+def test_what_was_worked_out_by_hand(case):
+    layer, x, y, dx = WORKED[case]
+    x, y, dx = (np.array(a, float)[None, ..., None] if np.ndim(a) == 2 else np.array([a], float) for a in (x, y, dx))
+    layer.build(x.shape[1:])
+    with np.errstate(invalid="ignore"):  # a comparison with NaN
+        found, cache = layer.forward(x)
+    np.testing.assert_allclose(found, y, rtol=1e-15, atol=1e-15)
+    np.testing.assert_allclose(layer.backward(np.ones(y.shape), cache)[0], dx, rtol=1e-15, atol=1e-15)
+
+
+def test_batch_normalization_worked_out_by_hand():
+    layer = layers.BatchNormalization(momentum=0.75, epsilon=2.0, dtype="float64")
+    layer.build((2,))
+    layer.params["gamma"][:], layer.params["beta"][:] = [6, 3], [10, 0]
+    x = np.array([[1.0, -8], [3, 8], [5, -8], [7, 8]])  # means 4 and 0, variances 5 and 64, 7 and 66 with epsilon
+    s = np.sqrt([7, 66])
+    y, cache = layer.forward(x, training=True)
+    np.testing.assert_allclose(y, [6, 3] * (x - [4, 0]) / s + [10, 0], rtol=1e-15)
+    dy = np.array([[1.0, 0], [0, 0], [0, 0], [0, 1]])
+    dx, grads = layer.backward(dy, cache)
+    np.testing.assert_allclose(grads["gamma"], [-3, 8] / s, rtol=1e-15)
+    np.testing.assert_array_equal(grads["beta"], [1, 1])
+    z = (x - [4, 0]) / s
+    np.testing.assert_allclose(dx, [6, 3] / s * (dy - 1 / 4 - z * [-3, 8] / s / 4), rtol=1e-15)
+    np.testing.assert_array_equal(list(layer.state.values()), [[0, 0], [1, 1]])  # before the step
+    layer.update_state(cache)
+    np.testing.assert_array_equal(list(layer.state.values()), [[1, 0], [0.75 + 5 / 4, 0.75 + 64 / 4]])
+    y, cache = layer.forward(x)  # to predict, the moving averages take their place
+    np.testing.assert_allclose(y, [6, 3] * (x - [1, 0]) / np.sqrt([4, 18.75]) + [10, 0], rtol=1e-15)
+    np.testing.assert_allclose(layer.backward(dy, cache)[0], [6, 3] * dy / np.sqrt([4, 18.75]), rtol=1e-15)
+
+
+def test_dropout_keeps_its_share_makes_up_for_the_rest_and_does_nothing_to_predict():
+    x = 1 + np.random.default_rng(1).random((200, 50))
+    layer = layers.Dropout(0.25)
+    layer.build((50,))
+    assert layer.forward(x)[0] is x
+    y, cache = layer.forward(x, True, np.random.default_rng(0))
+    kept = y != 0
+    assert abs(kept.mean() - 0.75) < 4 * np.sqrt(0.25 * 0.75 / x.size)  # four standard deviations
+    np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=1e-15)
+    np.testing.assert_allclose(layer.backward(x, cache)[0], y, rtol=1e-15)
+    again, _ = layer.forward(x, True, np.random.default_rng(1))
+    assert (again != y).any()
+
+
+def test_dropout_with_a_seed_of_its_own_draws_the_same_whatever_it_is_given_and_other_numbers_at_each_step():
+    x, draws = np.ones((4, 50)), []
+    for given in (None, np.random.default_rng(7)):
+        layer = layers.Dropout(0.5, seed=3)
+        layer.build((50,))
+        for _ in range(2):
+            y, cache = layer.forward(x, True, given)
+            np.testing.assert_array_equal(layer.forward(x, True, given)[0], y)
+            layer.update_state(cache)
+            draws.append(y)
+    np.testing.assert_array_equal(draws[:2], draws[2:])
+    assert (draws[0] != draws[1]).any() and (draws[0] != draws[0][0]).any()
+
+
+def test_dropout_of_channels_leaves_all_of_a_channel_or_none():
+    layer = layers.SpatialDropout2D(0.5)
+    layer.build((3, 4, 20))
+    y, _ = layer.forward(np.ones((6, 3, 4, 20)), True, np.random.default_rng(0))
+    assert set(y[:, 0, 0].ravel()) == {0, 2}
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
+    assert (y[0, 0, 0] != y[1, 0, 0]).any()
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 1), (1, 3)])
