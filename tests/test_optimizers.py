@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npcnn import optimizers
 from npcnn.kernels import RUNGS
-from npcnn.optimizers import SGD, Adam
+from npcnn.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Nadam, RMSprop, schedules
 
 
 def walk(optimizer, gradients, start=0.0, dtype="float64"):
@@ -47,6 +47,14 @@ def test_the_defaults_are_those_of_keras():
     sgd, adam = SGD(), Adam()
     assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.01, 0, False)
     assert (adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon) == (0.001, 0.9, 0.999, 1e-7)
+    assert (AdamW().learning_rate, AdamW().weight_decay) == (0.001, 0.004)
+    rmsprop, adadelta = RMSprop(), Adadelta()
+    assert (rmsprop.learning_rate, rmsprop.rho, rmsprop.momentum, rmsprop.epsilon) == (0.001, 0.9, 0, 1e-7)
+    assert (adadelta.learning_rate, adadelta.rho, adadelta.epsilon) == (0.001, 0.95, 1e-7)
+    assert not rmsprop.centered
+    nadam, adagrad = Nadam(), Adagrad()
+    assert (nadam.learning_rate, nadam.beta_1, nadam.beta_2, nadam.epsilon) == (0.001, 0.9, 0.999, 1e-7)
+    assert (adagrad.learning_rate, adagrad.initial_accumulator_value, adagrad.epsilon) == (0.001, 0.1, 1e-7)
 
 
 # ------------------------------------------------------------------ Adam
@@ -84,13 +92,60 @@ def test_adam_changes_a_parameter_in_place_however_it_lies_in_memory(rung, rng):
     assert (whole[::2, ::2] == dense).all()
 
 
+# ------------------------------------------------------------------ RMSprop, Adadelta
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        # v = v / 4 + (3 / 4) g^2:   3, then 3/4 + 3 = 15/4.   s = 3 g / sqrt(v + 1):   6 / 2 = 3, then -6 / sqrt(19/4)
+        ({}, [-3, -3 + 6 / 4.75**0.5]),
+        # m = m / 2 + s:   3, then 3/2 - 6 / sqrt(19/4)
+        ({"momentum": 0.5}, [-3, -4.5 + 6 / 4.75**0.5]),
+        # a = a / 4 + (3 / 4) g:   3/2, then 3/8 - 3/2 = -9/8.   v - a^2 + 1 = 3 - 9/4 + 1 = 7/4, 19/4 - 81/64
+        ({"centered": True}, [-6 / 1.75**0.5, -6 / 1.75**0.5 + 6 / (4.75 - 81 / 64) ** 0.5]),
+    ],
+)
+def test_rmsprop_takes_two_steps_worked_out_by_hand(options, path):
+    assert_allclose(walk(RMSprop(3.0, rho=0.25, epsilon=1.0, **options), [2, -2]), path, rtol=1e-15)
+
+
+def test_adadelta_takes_two_steps_worked_out_by_hand():
+    # v = 3,    s = 2 sqrt(0 + 1) / sqrt(3 + 1) = 1,             d = 3/4,   w = -4
+    # v = 15/4, s = -2 sqrt(3/4 + 1) / sqrt(15/4 + 1)                       w = -4 + 8 sqrt(7/19)
+    adadelta = Adadelta(4.0, rho=0.25, epsilon=1.0)
+    assert_allclose(walk(adadelta, [2, -2]), [-4, -4 + 8 * (7 / 19) ** 0.5], rtol=1e-15)
+
+
+def test_adagrad_takes_two_steps_worked_out_by_hand():
+    # v = 1 + 4 = 5,  s = 3 * 2 / sqrt(5 + 4) = 2;   v = 5 + 16 = 21,  s = 3 * (-4) / sqrt(21 + 4) = -12/5
+    adagrad = Adagrad(3.0, initial_accumulator_value=1.0, epsilon=4.0)
+    assert_allclose(walk(adagrad, [2, -4]), [-2, -2 + 12 / 5], rtol=1e-15)
+
+
+def test_nadam_takes_two_steps_worked_out_by_hand():
+    # u = (1 - 0.96^t / 2) / 2:   u1 = 0.26, u2 = 0.2696, u3 = 0.278816
+    # t = 1, g = 2:   m = 1,     v = 3,      n = u2 m / (1 - u1 u2) + (1 - u1) g / (1 - u1),   v / (3/4) = 4
+    # t = 2, g = -2:  m = -1/2,  v = 15/4,   n = u3 m / (1 - u1 u2 u3) + (1 - u2) g / (1 - u1 u2),   v / (15/16) = 4
+    u1, u2, u3 = 0.26, 0.2696, 0.278816
+    first = -(u2 / (1 - u1 * u2) + 2) / 2
+    second = first + (u3 / 2 / (1 - u1 * u2 * u3) + 2 * (1 - u2) / (1 - u1 * u2)) / 2
+    assert_allclose(walk(Nadam(1.0, beta_1=0.5, beta_2=0.25, epsilon=1e-14), [2, -2]), [first, second], rtol=1e-12)
+
+
 # ------------------------------------------------------------------ what they share
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rung", [*RUNGS, "SGD"])
+@pytest.mark.parametrize("rung", [*RUNGS, "SGD", "RMSprop", "Adadelta", "Nadam"])
 def test_a_mean_that_nothing_feeds_any_more_ends_at_zero_not_among_the_denormal_numbers(rung, dtype):
-    optimizer = SGD(momentum=0.9) if rung == "SGD" else Adam(beta_2=0.9, kernels=rung)
+    others = {
+        "SGD": SGD(momentum=0.9),
+        "RMSprop": RMSprop(momentum=0.9, centered=True),
+        "Adadelta": Adadelta(rho=0.9),
+        "Nadam": Nadam(beta_2=0.9),
+    }
+    optimizer = others.get(rung) or Adam(beta_2=0.9, kernels=rung)
     params, gradient, sizes = {"w": np.zeros(4, dtype)}, np.array([1, -1, 0, np.nan], dtype), {}
     for _ in range(8000):  # 0.9 ** 8000 is 1e-366
         optimizer.update(params, {"w": gradient})
@@ -122,7 +177,21 @@ def test_a_mean_of_the_smallest_normal_number_is_kept(make, slot, gradient, kept
     assert_array_equal(optimizer.slots[slot]["w"], [kept])
 
 
-@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam()])
+EVERY_KIND = [
+    SGD(),
+    SGD(momentum=0.9, weight_decay=0.1),
+    SGD(momentum=0.9, nesterov=True, clipvalue=0.1),
+    Adam(clipnorm=0.1),
+    AdamW(global_clipnorm=0.1),
+    RMSprop(),
+    RMSprop(schedules.CosineDecay(0.1, 10), momentum=0.9, centered=True),
+    Adadelta(1.0),
+    Nadam(weight_decay=0.1),
+    Adagrad(),
+]
+
+
+@pytest.mark.parametrize("optimizer", EVERY_KIND)
 def test_an_update_leaves_the_gradients_alone_and_keeps_float32(optimizer, rng):
     params = {"w": np.ones((2, 3), "float32")}
     grads = {"w": rng.standard_normal((2, 3), dtype="float32")}
@@ -150,14 +219,88 @@ def test_an_optimizer_that_lacks_its_method_says_so():
         optimizers.Optimizer(0.1).update({"w": np.zeros(1)}, {"w": np.ones(1)})
 
 
+# ------------------------------------------------------------------ limits, weight decay, the learning rate
+
+
+@pytest.mark.parametrize(
+    ("limit", "clipped"),
+    [
+        ({"clipvalue": 2.0}, {"a": [2, -2], "b": [2]}),
+        ({"clipnorm": 2.5}, {"a": [1.5, -2], "b": [2.5]}),  # |a| = 5, |b| = 12
+        ({"clipnorm": 6.0}, {"a": [3, -4], "b": [6]}),
+        ({"global_clipnorm": 6.5}, {"a": [1.5, -2], "b": [6]}),  # both together: 13
+        ({"global_clipnorm": 20.0}, {"a": [3, -4], "b": [12]}),
+    ],
+)
+def test_gradients_are_kept_within_limits(limit, clipped):
+    params, grads = {"a": np.zeros(2), "b": np.zeros(1)}, {"a": np.array([3.0, -4]), "b": np.array([12.0])}
+    SGD(1.0, **limit).update(params, grads)
+    for key, g in clipped.items():
+        assert_allclose(params[key], -np.array(g), rtol=1e-15)
+
+
+def test_a_gradient_of_zeros_has_no_norm_to_divide_by():
+    for limit in ("clipnorm", "global_clipnorm", "clipvalue"):
+        assert walk(SGD(1.0, **{limit: 1.0}), [0.0]) == [0]
+
+
+def test_weight_decay_comes_before_the_step_and_in_proportion_to_the_learning_rate():
+    assert walk(SGD(0.5, weight_decay=0.25), [2, 0], start=8.0) == [8 - 1 - 1, 6 - 0.75]
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, RMSprop, Adadelta])
+def test_a_schedule_says_the_learning_rate_of_every_step(make):
+    scheduled = make(schedules.PiecewiseConstantDecay([0, 1], [0.5, 0.25, 0.125]))
+    by_hand, rates, one, other = make(0.5), [0.5, 0.25, 0.125], {"w": np.ones(2)}, {"w": np.ones(2)}
+    for rate in rates:
+        assert scheduled.learning_rate == rate
+        by_hand.learning_rate = rate
+        for optimizer, params in ((scheduled, one), (by_hand, other)):
+            optimizer.update(params, {"w": np.array([1.0, -3.0])})
+        assert_array_equal(one["w"], other["w"])
+
+
+def test_the_learning_rate_has_an_old_name_too():
+    with pytest.warns(DeprecationWarning, match="learning_rate") as caught:
+        optimizer = Adam(lr=0.5)
+    assert caught[0].filename == __file__
+    assert optimizer.lr == optimizer.learning_rate == 0.5
+    optimizer.lr = 0.25
+    assert float(optimizer.learning_rate) == 0.25
+
+
+def test_the_decay_of_old_programs_is_ignored_and_the_warning_says_what_does_the_same():
+    with pytest.warns(UserWarning, match=r"SGD: decay=0.5 is ignored.*InverseTimeDecay\(0.25, 1, 0.5\)") as caught:
+        sgd = SGD(lr=0.25, decay=0.5)
+    assert {warning.filename for warning in caught} == {__file__}
+    assert walk(sgd, [1, 1]) == [-0.25, -0.5]
+    assert walk(SGD(schedules.InverseTimeDecay(0.25, 1, 1.0)), [1, 1]) == [-0.25, -0.375]
+
+
+def test_what_keras_has_and_asks_for_nothing_is_accepted():
+    nothing = {"use_ema": False, "ema_momentum": 0.99, "gradient_accumulation_steps": None, "decay": 0.0}
+    assert Adam(amsgrad=False, name="mine", **nothing).name == "mine"
+
+
 def test_optimizers_are_found_by_name():
     own = SGD(0.5)
     assert optimizers.get(own) is own
-    assert [type(optimizers.get(name)) for name in ("adam", "Adam", "sgd")] == [Adam, Adam, SGD]
+    assert [type(optimizers.get(name)) for name in ("adam", "Adam", "sgd", "SGD")] == [Adam, Adam, SGD, SGD]
+    assert [type(optimizers.get(name)) for name in ("rmsprop", "RMSprop", "Adadelta")] == [RMSprop, RMSprop, Adadelta]
+    assert [type(optimizers.get(name)) for name in ("AdamW", "nadam", "Adagrad")] == [AdamW, Nadam, Adagrad]
 
 
 def test_a_configuration_makes_the_same_optimizer_again():
-    for optimizer in (SGD(0.5, 0.25, True), Adam(0.5, 0.25, 0.125, 1e-3)):
+    for optimizer in (
+        SGD(0.5, 0.25, True),
+        SGD(schedules.InverseTimeDecay(0.5, 1, 0.5), clipvalue=0.5),
+        Adam(0.5, 0.25, 0.125, 1e-3, weight_decay=0.5),
+        AdamW(0.5, 0.25, 0.5, 0.125, 1e-3),
+        RMSprop(0.5, 0.25, 0.125, 1e-3, True, clipnorm=0.5),
+        Adadelta(0.5, 0.25, 1e-3, global_clipnorm=0.5),
+        Nadam(0.5, 0.25, 0.125, 1e-3),
+        Adagrad(0.5, 0.25, 1e-3),
+    ):
         again = type(optimizer)(**optimizer.get_config())
         assert again.get_config() == optimizer.get_config()
         assert walk(again, [1, 2, 3]) == walk(optimizer, [1, 2, 3])
