@@ -23,11 +23,11 @@ class Progress(AbstractContextManager["Progress"]):
 
     Args:
         label: what is being done, in front of the line.
-        total: how many batches there are.
+        total: how many batches there are; None if nobody knows.
         verbose: 0, 1 or 2, see `resolve_verbose`.
     """
 
-    def __init__(self, label: str, total: int, verbose: int) -> None:
+    def __init__(self, label: str, total: int | None, verbose: int) -> None:
         self.label, self.total, self.verbose = label, total, verbose
         self.done, self.line, self.start = 0, "", time.perf_counter()
         self.bar: Any = None
@@ -41,42 +41,48 @@ class Progress(AbstractContextManager["Progress"]):
         """So many more batches are done; `values` are the means so far."""
         self.done += batches
         self.line = " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
-        if self.bar:
+        if self.bar is not None:
             self.bar.set_postfix_str(self.line, refresh=batches == 0)
             self.bar.update(batches)
 
     def __exit__(self, kind: type | None, *rest: Any) -> None:
-        if self.bar:
+        if self.bar is not None:
             self.bar.close()
-        if self.verbose == 2 and kind is None:
-            seconds = time.perf_counter() - self.start
-            print(f"{self.label} {self.done}/{self.total} - {seconds:.1f} s - {self.line}", flush=True)
+        if self.verbose == 2 and kind is None and self.done:
+            done, seconds = f"{self.done}/{self.total or self.done}", time.perf_counter() - self.start
+            print(f"{self.label} {done} - {seconds:.1f} s", *([self.line] if self.line else []), sep=" - ", flush=True)
 
 
-def summary_table(model: Any, steps: list[Any]) -> str:
+def summary_table(model: Any, layers: list[Any], steps: list[Any]) -> str:
     """Return a table: every layer, its output shape, its parameters, its multiply-adds for one image, its kernels.
 
-    `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one.
+    `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one. It makes nothing
+    of them, and they have neither shapes nor weights, before it is built.
     """
     fused = {part.name for step in steps if isinstance(step, ConvReLUMaxPool) for part in (step.conv, step.pool)}
     rows = [("Layer", "Output shape", "Parameters", "Multiply-adds", "Kernels")]
-    for layer in model.layers:
+    for layer in layers:
         kinds = ", ".join(type(part).__name__ for part in layer.split_activation())
-        shape = f"(N, {', '.join(map(str, layer.output_shape))})"
-        rung = ""
+        shape, rung = batch_shape(layer.output_shape), ""
+        counts = f"{layer.count_params():,}", f"{layer.multiply_adds:,}" if steps else "?"
         if isinstance(layer, WeightedLayer | MaxPool2D):
             rung = "fused" if layer.name in fused else rung_of(layer.operation, layer.kernels or model.kernels)
-        counts = f"{layer.parameter_count:,}", f"{layer.multiply_adds:,}"
         rows.append((f"{layer.name} ({kinds})", shape, *counts, rung))
-    parameters = sum(layer.parameter_count for layer in model.layers)
-    multiply_adds = sum(layer.multiply_adds for layer in model.layers)
-    rows.append(("Total", "", f"{parameters:,}", f"{multiply_adds:,}", ""))
+    rows.append(("Total", "", f"{model.count_params():,}", f"{model.multiply_adds:,}" if steps else "?", ""))
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     form = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<>><", widths, strict=True))
     lines = [form.format(*row).rstrip() for row in rows]
     rule = "-" * max(map(len, lines))
-    size = sum(p.nbytes for p in model.params.values()) / 1024
-    input_shape = ", ".join(map(str, model.input_shape))
-    title = f"Model {model.name!r}: input (N, {input_shape}), {model.dtype}, {size:,.0f} KiB of weights"
-    return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    size = sum(w.nbytes for w in model.weights) / 1024
+    title = f"Model {model.name!r}: input {batch_shape(model.input_shape)}, {model.dtype}, {size:,.0f} KiB of weights"
+    still = sum(w.size for w in model.non_trainable_weights)
+    note = [f"{still:,} of the parameters are not trained by gradients"] if still else []
+    if frozen := sum(p.size for key, p in model.params.items() if key not in model.trainable_params):
+        note[0] += f"; {frozen:,} of these are frozen"
+    return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1], *note])
+
+
+def batch_shape(shape: tuple[int, ...] | None) -> str:
+    """Return the shape of a batch of examples of `shape`, or "?" if that is not known."""
+    return "?" if shape is None else f"(N, {', '.join(map(str, shape))})"

@@ -1,7 +1,9 @@
 """The record of a training."""
 
+from npcnn.hooks import Callback
 
-class History:
+
+class History(Callback):
     """What `fit` returns: `history["val_accuracy"][i]` and the like, for each epoch number in `epoch`.
 
     Training values are running means over the epoch's batches, each taken with the weights as they were before the
@@ -14,8 +16,12 @@ class History:
         self.history: dict[str, list[float]] = {}
         self.interrupted = False
 
-    def append(self, values: dict[str, float]) -> None:
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Forget the epochs of an earlier `fit`, as Keras does."""
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note one more epoch."""
-        self.epoch.append(len(self.epoch))
-        for name, value in values.items():
-            self.history.setdefault(name, []).append(float(value))
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)

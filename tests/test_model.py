@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 
 from npcnn import History, Sequential, layers
 from npcnn.console import Progress
+from npcnn.gradient_check import check_model
 from npcnn.kernels import RUNGS
 from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from npcnn.metrics import Accuracy
@@ -21,7 +22,7 @@ def linear_model(weights, optimizer="sgd", metrics=(), **options):
     """A compiled model of one dense layer without bias, with these weights: its outputs, the logits, are x w."""
     model = Sequential([layers.Input((len(weights),)), layers.Dense(len(weights[0]), use_bias=False)], **options)
     model.set_weights([np.array(weights, "float32")])
-    model.compile(optimizer, SparseCategoricalCrossentropy(from_logits=True), metrics)
+    model.compile(optimizer, SparseCategoricalCrossentropy(from_logits=True), metrics=metrics)
     return model
 
 
@@ -94,13 +95,169 @@ def test_without_an_input_layer_build_or_fit_makes_the_weights_in_the_shape_of_t
     models = [Sequential([*start, layers.Flatten(), layers.Dense(3, activation="softmax")]) for start in starts]
     with_input, built, fitted = models
     assert built.get_weights() == []
-    built.build((8, 8, 1))
+    built.build((None, 8, 8, 1))
     assert_equal(built.get_weights(), with_input.get_weights())
     for model in (fitted, with_input):
         model.compile("sgd", SPARSE)
         model.fit(*make_images(8), verbose=0)
     assert fitted.input_shape == (8, 8, 1)
     assert_equal(fitted.get_weights(), with_input.get_weights())
+
+
+# ------------------------------------------------------------------ a model that grows, and models in models
+
+
+def small_stack():
+    return [
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.MaxPool2D(2),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+@pytest.mark.parametrize("first", [layers.Input((8, 8, 1)), None])
+def test_layers_that_are_added_one_by_one_make_the_same_model_as_a_list(first):
+    expected, grown = Sequential([layers.Input((8, 8, 1)), *small_stack()]), Sequential()
+    if first:
+        grown.add(first)
+    for layer in small_stack():
+        if layer.default_name == "conv2d" and not first:
+            layer = layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 1))
+        grown.add(layer)
+        assert grown.output_shape == layer.output_shape is not None  # the weights are made at once
+    assert grown.params.keys() == expected.params.keys()
+    assert_equal(grown.get_weights(), expected.get_weights())
+
+
+def test_the_last_layer_can_be_taken_out_and_another_put_in_its_place(make_images):
+    model = Sequential([layers.Input((8, 8, 1)), *small_stack()])
+    weights, last = model.get_weights(), model.layers[-1]
+    assert model.pop() is last and model.output_shape == (36,)
+    model.add(layers.Dense(2))
+    assert model.layers[-1].name == "dense" and model.predict(make_images(5)[0], verbose=0).shape == (5, 2)
+    assert_equal(model.get_weights()[:2], weights[:2])
+
+
+def test_a_layer_that_does_not_fit_is_not_added():
+    model, before = Sequential([layers.Input((8, 8, 1)), layers.Flatten()]), dict(vars(layers.MaxPool2D(3)))
+    pool = layers.MaxPool2D(3)
+    with pytest.raises(ValueError, match="H, W, C"):
+        model.add(pool)
+    assert len(model.layers) == 1 and model.output_shape == (64,) and vars(pool) == before
+
+
+def test_a_layer_is_found_by_its_name_or_its_place(make_model):
+    model = make_model()
+    assert model.get_layer("flatten") is model.get_layer(index=2) is model.layers[2]
+    assert model.get_layer(name="dense") is model.get_layer(index=-1)
+
+
+def test_a_layer_gives_and_takes_its_weights(make_model):
+    one, other = make_model(seed=0), make_model(seed=1)
+    other.layers[0].set_weights(one.layers[0].get_weights())
+    assert_equal(other.get_weights()[:2], one.get_weights()[:2])
+    assert one.layers[0].weights[0] is one.params["conv2d/kernel"]
+    assert one.layers[1].get_weights() == [] and one.layers[1].count_params() == 0
+    assert one.layers[0].count_params() == 40 and one.count_params() == 40 + 36 * 3 + 3
+    assert_equal(one.trainable_weights, one.weights)
+
+
+def test_state_stands_behind_the_parameters_of_its_layer_among_the_weights_and_not_among_the_parameters():
+    class Counter(layers.Layer):
+        def build(self, input_shape, rng=None):
+            self.params, self.state = {"a": np.ones(1, self.dtype)}, {"steps": np.zeros((), self.dtype)}
+            self.output_shape = input_shape
+
+        def forward(self, x, training=False):
+            return self.params["a"] * x, x
+
+        def backward(self, dy, cache):
+            return self.params["a"] * dy, {"a": np.sum(dy * cache, keepdims=True).reshape(1)}
+
+        def update_state(self, cache):
+            self.state["steps"] += 1
+
+    inner = Sequential([Counter()])
+    model = Sequential([layers.Input((2,)), inner, layers.Dense(3, use_bias=False)])
+    assert list(model.variables) == ["sequential/counter/a", "sequential/counter/steps", "dense/kernel"]
+    assert [w.shape for w in model.get_weights()] == [(1,), (), (2, 3)]
+    assert list(model.params) == ["sequential/counter/a", "dense/kernel"]
+    assert len(model.trainable_weights) == 2 and len(model.non_trainable_weights) == 1
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(np.ones((6, 2)), np.zeros(6), batch_size=2, verbose=0)
+    assert inner.layers[0].state["steps"] == 3
+    model.set_weights([np.ones(1), np.array(7.0), np.ones((2, 3))])
+    assert inner.layers[0].state["steps"] == 7 and model.count_params() == 8
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_model_in_a_model_trains_as_its_layers_in_line(rung, make_images):
+    x, y = make_images(20)
+    stack = [layers.Input((8, 8, 1)), *small_stack()]
+    plain = Sequential(stack, kernels=rung)
+    first, last = Sequential(small_stack()[:2]), Sequential(small_stack()[2:])
+    nested = Sequential([layers.Input((8, 8, 1)), first, last], kernels=rung)
+    assert [layer.name for layer in nested.layers] == ["sequential", "sequential_1"]
+    assert list(nested.params)[:3] == [
+        "sequential/conv2d/kernel",
+        "sequential/conv2d/bias",
+        "sequential_1/dense/kernel",
+    ]
+    assert_equal(nested.get_weights(), plain.get_weights())
+    for model in (plain, nested):
+        model.compile("adam", SPARSE, metrics=["accuracy"])
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0}
+    assert nested.fit(x, y, **options).history == plain.fit(x, y, **options).history
+    assert_equal(nested.get_weights(), plain.get_weights())
+    assert_array_equal(nested.predict(x, verbose=0), plain.predict(x, verbose=0))
+    # The inner model is part of it, and shares its weights.
+    assert_allclose(last.predict(first.predict(x, verbose=0), verbose=0), nested.predict(x, verbose=0), rtol=1e-5)
+
+
+def test_a_model_in_a_model_is_shown_as_one_row_or_layer_by_layer():
+    inner = Sequential([layers.Flatten(), layers.Dense(5)], name="head")
+    model, tables = Sequential([layers.Input((2, 2)), inner]), []
+    model.summary(print_fn=tables.append)
+    model.summary(print_fn=tables.append, expand_nested=True)
+    assert "head (Sequential)" in tables[0] and "head/dense" not in tables[0]
+    assert "head/dense (Dense)" in tables[1]
+    for table in tables:
+        assert table.splitlines()[-1].split() == ["Total", "25", "20"]
+
+
+def test_the_gradient_of_a_model_in_a_model_is_checked_as_any():
+    inner = Sequential([layers.Dense(4, "relu"), layers.Dense(3)], dtype="float64")
+    model = Sequential([layers.Input((5,)), inner, layers.Softmax()], dtype="float64")
+    model.compile("sgd", SPARSE)
+    rng = np.random.default_rng(0)
+    result = check_model(model, rng.standard_normal((6, 5)), rng.integers(0, 3, 6), "central")
+    assert result.passed, result
+
+
+def test_a_model_in_a_model_must_be_of_its_float_type():
+    with pytest.raises(ValueError, match="'sequential' is of dtype float32, the model around it of float64"):
+        Sequential([Sequential([layers.Flatten()])], dtype="float64")
+
+
+def test_the_summary_of_a_model_without_shapes_says_so(capsys):
+    Sequential([layers.Flatten(), layers.Dense(3)]).summary()
+    rows = capsys.readouterr().out.splitlines()
+    assert "input ?" in rows[0] and rows[4].split() == ["flatten", "(Flatten)", "?", "0", "?"]
+
+
+def test_in_training_a_call_draws_and_otherwise_it_does_not():
+    class Noise(layers.Layer):
+        draws = True
+
+        def forward(self, x, training=False, rng=None):
+            return (x + rng.standard_normal(x.shape) if training else x), None
+
+    x, models = np.ones((3, 2)), [Sequential([layers.Input((2,)), Noise()], seed=seed) for seed in (0, 0, 1)]
+    assert_array_equal(models[0](x), x)
+    one, same, other = (model(x, training=True) for model in models)
+    assert_array_equal(one, same)
+    assert (one != other).all() and (one != x).all()
 
 
 # ------------------------------------------------------------------ predict and evaluate
@@ -115,6 +272,33 @@ def test_predict_is_the_layers_one_after_the_other(make_model, make_images):
     # Whole batch or pieces, BLAS may add in another order: the last bits of float32.
     assert_allclose(model.predict(x, batch_size=3), y, rtol=1e-5)
     assert_allclose(model.predict(x).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("is_built", [True, False])
+def test_a_list_of_one_array_is_that_array_and_a_list_of_one_example_a_batch_of_one(make_images, is_built):
+    x, y = make_images(6)
+    plain, listed = (Sequential([layers.Flatten(), layers.Dense(3, "softmax")]) for _ in range(2))
+    for model in (plain, listed):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics="accuracy")
+        if is_built:
+            model.build((8, 8, 1))
+    histories = plain.fit(x, y, validation_data=(x, y), verbose=0), listed.fit([x], [y], validation_data=([x], [y]))
+    assert histories[0].history == histories[1].history
+    assert_array_equal(listed.predict([x]), plain.predict(x))
+    assert_array_equal(listed.predict_on_batch((x[..., 0],)), plain.predict_on_batch(x))
+    assert_array_equal(listed.predict([x[0]]), plain.predict(x[:1]))
+    assert_array_equal(listed.predict([x[0, :, :, 0]]), plain.predict(x[:1]))
+    assert listed.evaluate([x], [y[:, None]]) == plain.evaluate(x, y)
+    assert listed.evaluate([x[0]], [y[0]]) == listed.evaluate([x[:1]], [y[:1]]) == plain.evaluate(x[:1], y[:1])
+
+
+@pytest.mark.parametrize("metric", ["mae", "mse", "accuracy", "sparse_categorical_accuracy"])
+def test_a_metric_by_name_need_not_be_in_a_list(make_images, metric):
+    x, y = make_images(6)
+    model = Sequential([layers.Flatten(), layers.Dense(1 if metric[0] == "m" else 3)])
+    for metrics in (metric, [metric]):
+        model.compile("sgd", "mse" if metric[0] == "m" else "sparse_categorical_crossentropy", metrics=metrics)
+        assert list(model.fit(x, y, verbose=0).history) == ["loss", metric]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -334,6 +518,66 @@ def test_the_seed_of_fit_or_else_that_of_the_model_decides_the_order(which):
 
 
 @pytest.mark.parametrize("rung", RUNGS[1:])
+def many_layers(**options):
+    stack = [
+        layers.Input((8, 8, 1)),
+        layers.Conv2D(4, 3),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+        layers.SpatialDropout2D(0.2),
+        layers.AveragePooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.3, seed=5),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = Sequential(stack, **options)
+    model.compile("adam", SPARSE, metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_nor_does_it_where_layers_draw_random_numbers_and_look_at_the_whole_batch(make_images, threads, rung):
+    x, y = make_images(40)
+    one, many = many_layers(threads=1, kernels=rung), many_layers(threads=threads, kernels=rung)
+    histories = [model.fit(x, y, epochs=2, batch_size=32, verbose=0).history for model in (one, many)]
+    assert histories[0] == histories[1]
+    assert_equal(one.get_weights(), many.get_weights())
+    assert_equal(one.predict(x), many.predict(x))
+    other = many_layers(threads=1, kernels=rung, seed=1)
+    assert other.fit(x, y, verbose=0).history != histories[0]
+
+
+def test_weights_are_in_keras_order_with_what_no_gradient_moves_behind_what_one_moves(make_images, capsys):
+    model = many_layers()
+    names = "conv2d/kernel conv2d/bias batch_normalization/gamma batch_normalization/beta dense/kernel dense/bias"
+    assert list(model.params) == names.split()
+    weights = model.get_weights()
+    assert [w.shape for w in weights] == [(3, 3, 1, 4), (4,), (4,), (4,), (4,), (4,), (36, 3), (3,)]
+    assert_equal(weights[2:6], [[1] * 4, [0] * 4, [0] * 4, [1] * 4])  # gamma, beta, moving mean and variance
+    model.fit(*make_images(40), verbose=0)
+    moved = model.get_weights()
+    assert (moved[4] != 0).all() and (moved[5] != 1).all()
+    fresh = many_layers()
+    fresh.set_weights(moved)
+    assert_equal(fresh.get_weights(), moved)
+    assert_equal(fresh.layers[1].state["moving_mean"], moved[4])
+    model.summary()
+    text = capsys.readouterr().out
+    assert "8 of the parameters are not trained by gradients" in text
+    rows = {row.split()[0]: row.split() for row in text.splitlines() if row.strip()}
+    assert rows["batch_normalization"][-2:] == ["16", "0"] and rows["Total"][1] == "167"
+
+
+def test_softmax_as_an_activation_layer_is_joined_with_its_loss():
+    plans = []
+    for end in ([layers.Dense(3, activation="softmax")], [layers.Dense(3), layers.Activation("softmax")]):
+        model = Sequential([layers.Input((4,)), *end])
+        model.compile(loss=SPARSE)
+        plans.append(model._plan())
+    assert plans[0].joined and plans[1].joined
+    assert [len(plan.steps) for plan in plans] == [1, 1]
+
+
 @pytest.mark.parametrize("threads", [2, 3, 4, 8])
 def test_the_number_of_threads_changes_not_one_bit(make_model, make_images, threads, rung):
     x, y = make_images(300)
@@ -407,7 +651,7 @@ def test_verbose_0_is_silent(printed, make_model, make_images, capsys):
     assert printed(0)[0] == ""
     model = make_model(kernels="im2col")
     model.evaluate(*make_images(20), verbose=0)
-    model.predict(make_images(20)[0])
+    model.predict(make_images(20)[0], verbose=0)
     assert capsys.readouterr() == ("", "")
 
 

@@ -1,0 +1,202 @@
+"""Where `fit`, `evaluate` and `predict` take their batches from: arrays, or an iterable of batches.
+
+A batch is (x, y, weights): images, labels and how much each counts in the loss; y is None for `predict`, weights are
+None where all count alike. Both classes below have `epoch()`, which yields the batches of one epoch.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+
+from npcnn.checks import check_fraction
+from npcnn.training import cut
+
+Batch = tuple[np.ndarray, Any, np.ndarray | None]
+
+
+class Batches:
+    """What the two kinds share: how many batches make an epoch.
+
+    A pass goes over all the data. Without `steps`, an epoch is a pass; with it, an epoch is so many batches, and the
+    next goes on behind them.
+    """
+
+    group = 1  # how many batches may be in memory at a time
+
+    def __init__(self, length: int | None, steps: int | None) -> None:
+        self.length, self.fixed_steps = length, steps
+        self.running: Iterator[Batch] | None = None
+
+    @property
+    def steps(self) -> int | None:
+        """How many batches an epoch has, if that is known."""
+        return self.fixed_steps or self.length
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Yield all batches once."""
+        raise NotImplementedError
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the batches of one epoch; warn if there are less than `steps` asks for."""
+        if self.fixed_steps is None:
+            yield from self.one_pass()
+            return
+        for step in range(self.fixed_steps):
+            batch = next(self.running, None) if self.running else None
+            if batch is None and step == 0:
+                self.running = self.one_pass()
+                batch = next(self.running, None)
+            if batch is None:
+                warnings.warn(f"the data ended after {step} of {self.fixed_steps} steps of an epoch", stacklevel=4)
+                return
+            yield batch
+
+    def groups(self, size: int) -> Iterator[list[Batch]]:
+        """Yield the batches of one epoch in lists of `size`; the last may be shorter."""
+        batches = self.epoch()
+        while group := list(islice(batches, size)):
+            yield group
+
+
+class ArrayBatches(Batches):
+    """The examples in arrays, `size` a batch.
+
+    Args:
+        x, y, weights: the arrays; y and weights may be None.
+        size: examples a batch; the last of a pass may be smaller.
+        steps: see `Batches`.
+        rng: for a new order in each pass; None takes the examples as they stand.
+    """
+
+    group = 64
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None,
+        weights: np.ndarray | None,
+        size: int,
+        steps: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(-(-len(x) // size), steps)
+        self.x, self.y, self.weights, self.size, self.rng = x, y, weights, size, rng
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Yield all batches once."""
+        if self.rng is None:
+            rows: Iterator[Any] = (slice(i, i + self.size) for i in range(0, len(self.x), self.size))
+        else:
+            rows = cut(self.rng.permutation(len(self.x)), self.size)
+        for which in rows:
+            yield self.x[which], take(self.y, which), take(self.weights, which)
+
+    def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches | None"]:
+        """Return the examples in two: the last `share` of them, for validation, in the second."""
+        check_fraction("validation_split", share)
+        at = int(len(self.x) * (1 - share))
+        if at == 0:
+            raise ValueError(f"validation_split={share} of {len(self.x)} examples leaves none to train on")
+        head, tail = slice(None, at), slice(at, None)
+        valid = self.part(tail, None, None) if at < len(self.x) else None
+        return self.part(head, self.fixed_steps, self.rng), valid
+
+    def part(self, which: slice, steps: int | None, rng: np.random.Generator | None) -> "ArrayBatches":
+        """Return some of the examples."""
+        return ArrayBatches(self.x[which], take(self.y, which), take(self.weights, which), self.size, steps, rng)
+
+
+class StreamBatches(Batches):
+    """Batches that the user's own iterable gives: for data that is larger than memory, or made on the way.
+
+    Args:
+        source: an object with `__len__` and `__getitem__`, each of whose items is a batch, like Keras' `Sequence`; or
+            any iterable. A generator gives its batches once only.
+        check: turns what the source gives into a batch, or says what is wrong with it; takes its number, too.
+        steps: see `Batches`.
+        rng: for a new order of the batches in each pass, where they can be told apart by number.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        check: Callable[[int, Any], Batch],
+        steps: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.numbered = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+        try:
+            length = len(source)
+        except TypeError:  # Python's way to say that it has none
+            length = None
+        super().__init__(length, steps)
+        self.source, self.check, self.rng = source, check, rng
+        self.started: Iterator[Any] | None = None  # of an iterator, what is left once its first batch was looked at
+
+    def look_at_first(self) -> Any:
+        """Return the first batch as the source gives it, which will yet be yielded."""
+        if self.numbered:
+            return self.source[0]
+        self.started = iter(self.source)
+        first = list(islice(self.started, 1))
+        if not first:
+            raise ValueError("x yields no batches")
+        self.started = chain(first, self.started)
+        return first[0]
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Yield all batches once, checked."""
+        if self.numbered:
+            order = range(len(self.source)) if self.rng is None else self.rng.permutation(len(self.source)).tolist()
+            given: Iterator[Any] = (self.source[i] for i in order)
+        else:
+            given, self.started = self.started or iter(self.source), None
+        for i, batch in enumerate(given):
+            yield self.check(i, batch)
+        if hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+
+def take(array: np.ndarray | None, which: Any) -> np.ndarray | None:
+    """Return array[which], or None if there is no array."""
+    return None if array is None else array[which]
+
+
+def is_stream(x: Any) -> bool:
+    """Return whether x is an iterable of batches rather than an array, or what becomes one."""
+    if isinstance(x, (np.ndarray, list, tuple, str)) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or hasattr(x, "__getitem__")
+
+
+def unpack(name: str, given: Any) -> tuple[Any, Any, Any]:
+    """Return x, y and the weights of the examples, or None, of (x, y), (x, y, sample_weight) or an iterable of them."""
+    if is_stream(given):
+        return given, None, None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        got = f"{type(given).__name__} of {len(given)}" if hasattr(given, "__len__") else type(given).__name__
+        raise ValueError(f"{name} must be (x, y) or (x, y, sample_weight), got {got}")
+    x, y, weights = (*given, None)[:3]
+    return x, y, weights
+
+
+def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
+    """Return for each label, or one-hot row, the weight of its class; a class that is not mentioned has weight 1."""
+    is_number = (int, float, np.number)
+    if (
+        not isinstance(class_weight, dict)
+        or not class_weight
+        or any(
+            not isinstance(label, (int, np.integer)) or label < 0 or not isinstance(weight, is_number)
+            for label, weight in class_weight.items()
+        )
+    ):
+        raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
+    labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
+    table = np.ones(1 + max(labels.max(initial=0), *class_weight))
+    for label, weight in class_weight.items():
+        table[label] = weight
+    return table[labels]

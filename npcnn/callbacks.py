@@ -1,0 +1,397 @@
+"""Callbacks, to give to `fit`: stop early, keep the best model, lower the learning rate, write down what happens.
+
+What they decide, and when, is what Keras' callbacks of these names decide. `npcnn/hooks.py` says when each of their
+methods is called; one of your own is a subclass of `Callback`.
+"""
+
+import csv
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from npcnn.checks import check_count, check_positive
+from npcnn.history import History
+from npcnn.hooks import Callback, CallbackList
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]
+
+# Parts of the names of what is better the smaller, or the larger, it is.
+SMALLER, LARGER = ("loss", "error", "crossentropy", "mse", "mae"), ("acc", "precision", "recall", "auc", "f1")
+
+
+class Monitor(Callback):
+    """What callbacks share that watch a value in `logs`: is it better than the best one yet?
+
+    Args:
+        monitor: the name of the value: "loss", "val_accuracy" or the like.
+        mode: "min" if smaller is better, "max" if larger is; "auto" tells by the name.
+        min_delta: by how much it must be better.
+
+    Raises:
+        ValueError: an argument is out of range, or `mode` cannot be told by the name.
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(f"{type(self).__name__}: mode must be 'auto', 'min' or 'max', got {mode!r}", stacklevel=3)
+        self.monitor, self.min_delta = monitor, abs(min_delta)
+        self.best: float | None = None
+        self.mode = mode if mode in ("min", "max") else self._mode_of_name()
+
+    def _mode_of_name(self) -> str:
+        for mode, parts in (("min", SMALLER), ("max", LARGER)):
+            if any(part in self.monitor.lower() for part in parts):
+                return mode
+        raise ValueError(f"{type(self).__name__}: is more {self.monitor!r} better or worse? Give mode='max' or 'min'")
+
+    def is_better(self, value: float, than: float | None) -> bool:
+        """Return whether value is an improvement on another; it is on None."""
+        if than is None:
+            return True
+        return value + self.min_delta < than if self.mode == "min" else value - self.min_delta > than
+
+    def value_in(self, logs: dict | None, what: str) -> float | None:
+        """Return the value, or None with a warning if it is not there."""
+        logs = logs or {}
+        if self.monitor not in logs:
+            has = f"there are {', '.join(logs)}; nothing is done"
+            warnings.warn(f"{what} {self.monitor!r}, which is not available: {has}", stacklevel=2)
+        return logs.get(self.monitor)
+
+
+class EarlyStopping(Monitor):
+    """End training once a value has not improved for `patience` epochs.
+
+    Args:
+        monitor, mode, min_delta: what to watch, which way is better, and by how much.
+        patience: how many epochs without improvement it takes; the first epoch never ends it.
+        verbose: 1 says when it stops.
+        baseline: a value which an improvement must beat, too.
+        restore_best_weights: whether the model gets back the weights of the best epoch when training ends.
+        start_from_epoch: the first epoch to look at, counted from 0.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Forget an earlier training."""
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best, self.best_weights = None, None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Count the epochs since the last improvement."""
+        value = self.value_in(logs, "EarlyStopping: stopping depends on")
+        if value is None or epoch < self.start_from_epoch:
+            return
+        self.wait += 1
+        if self.is_better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.is_better(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Say so if training was ended, and restore the best weights if asked to."""
+        if self.stopped_epoch and self.verbose:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.best_weights is not None:
+            if self.verbose:
+                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+
+class ModelCheckpoint(Monitor):
+    """Save the model, or its weights, after every epoch, after so many batches, or whenever a value improves.
+
+    Args:
+        filepath: where to; "{epoch:02d}" in it becomes the epoch, counted from 1, "{val_loss:.2f}" the value of that
+            name, and "{batch}" the batch. For weights only, it ends in ".weights.h5".
+        monitor, mode: what to watch for `save_best_only`, and which way is better.
+        verbose: 1 says when it saves.
+        save_best_only: whether to save only what is better than all before.
+        save_weights_only: whether to save no more than the weights.
+        save_freq: "epoch", or a number of batches.
+        initial_value_threshold: what the first model must be better than, with `save_best_only`.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(monitor, mode if save_best_only else "min", 0)
+        self.filepath, self.verbose, self.best = os.fspath(filepath), verbose, initial_value_threshold
+        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        self.save_freq = save_freq if save_freq == "epoch" else check_count("ModelCheckpoint: save_freq", save_freq)
+        self.epoch, self.batches_since = 0, 0
+        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5", ".hdf5")
+        if not self.filepath.endswith(endings):
+            what = "weights" if save_weights_only else "model"
+            wanted = f"must end in {' or '.join(endings)} for the {what}"
+            raise ValueError(f"ModelCheckpoint: filepath {wanted}, got {self.filepath!r}")
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Take note of the epoch."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Save after every `save_freq` batches."""
+        self.batches_since += 1
+        if self.save_freq != "epoch" and self.batches_since >= int(self.save_freq):
+            self.batches_since = 0
+            self._save({"batch": batch + 1, **(logs or {})})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Save after the epoch."""
+        if self.save_freq == "epoch":
+            self._save(logs or {})
+
+    def _save(self, logs: dict[str, Any]) -> None:
+        """Save the model, if it is to be saved now."""
+        number = self.epoch + 1
+        try:
+            path = Path(self.filepath.format(epoch=number, **logs))
+        except KeyError as error:
+            has = ", ".join(logs)
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} needs {error}; there are {has}") from None
+        why = ""
+        if self.save_best_only:
+            value = logs.get(self.monitor)
+            if value is None:
+                has = f"there are {', '.join(logs)}; the model is saved"
+                warnings.warn(f"ModelCheckpoint: no {self.monitor!r} tells which is best: {has}", stacklevel=2)
+            else:
+                before = "None" if self.best is None else f"{self.best:.5f}"
+                if not self.is_better(value, self.best):
+                    if self.verbose:
+                        print(f"\nEpoch {number}: {self.monitor} did not improve from {before}")
+                    return
+                self.best, why = value, f"{self.monitor} improved from {before} to {value:.5f}, "
+        if self.verbose:
+            print(f"\nEpoch {number}: {why}saving model to {path}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save = self.model.save_weights if self.save_weights_only else self.model.save
+        save(path, overwrite=True)
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiply the learning rate by `factor` whenever a value has not improved for `patience` epochs.
+
+    Args:
+        monitor, mode, min_delta: what to watch, which way is better, and by how much.
+        factor: below 1.
+        patience: how many epochs without improvement it takes.
+        verbose: 1 says when it acts.
+        cooldown: how many epochs to wait after that, before counting again.
+        min_lr: the learning rate does not go below this.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.factor = check_positive("ReduceLROnPlateau: factor", factor)
+        if factor >= 1:
+            raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
+        self.patience, self.verbose, self.cooldown, self.min_lr = patience, verbose, cooldown, min_lr
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Forget an earlier training."""
+        self.best, self.wait, self.cooldown_counter = None, 0, 0
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Count the epochs since the last improvement."""
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = learning_rate = float(self.model.optimizer.learning_rate)
+        value = self.value_in(logs, "ReduceLROnPlateau: reducing depends on")
+        if value is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+        if self.is_better(value, self.best):
+            self.best, self.wait = value, 0
+        elif self.cooldown_counter == 0:
+            self.wait += 1
+            if self.wait >= self.patience and learning_rate > self.min_lr:
+                self.model.optimizer.learning_rate = new = max(learning_rate * self.factor, self.min_lr)
+                self.cooldown_counter, self.wait = self.cooldown, 0
+                if self.verbose:
+                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
+
+
+class LearningRateScheduler(Callback):
+    """Set the learning rate at the beginning of each epoch.
+
+    Args:
+        schedule: a function (epoch, learning rate) -> learning rate, or (epoch) -> learning rate; epochs count from 0.
+        verbose: 1 says which rate.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Set the learning rate."""
+        optimizer = self.model.optimizer
+        try:
+            rate = self.schedule(epoch, float(optimizer.learning_rate))
+        except TypeError:  # the older form, of one argument
+            rate = self.schedule(epoch)
+        if not isinstance(rate, (float, np.floating)):
+            raise ValueError(f"LearningRateScheduler: the schedule must return a float, got {rate!r}")
+        optimizer.learning_rate = float(rate)
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add the learning rate to the logs."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class CSVLogger(Callback):
+    """Write the values of each epoch to a table in a file, a line an epoch.
+
+    Args:
+        filename: the file.
+        separator: what stands between two values.
+        append: whether to go on behind what is in the file, rather than to replace it.
+    """
+
+    def __init__(self, filename: str | os.PathLike, separator: str = ",", append: bool = False) -> None:
+        self.filename, self.separator, self.append = Path(filename), separator, append
+        self.file: TextIO | None = None
+        self.names: list[str] | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Open the file."""
+        self.has_header = self.append and self.filename.exists() and self.filename.stat().st_size > 0
+        self.on_train_end()
+        self.file, self.names = open(self.filename, "a" if self.append else "w", newline=""), None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write a line; in front of the first, one with the names."""
+        logs, writer = logs or {}, csv.writer(self.file, delimiter=self.separator)
+        if self.names is None:
+            self.names = sorted(logs)
+            if not any(name.startswith("val_") for name in logs):  # validation may come with a later epoch
+                self.names += [f"val_{name}" for name in self.names]
+            if not self.has_header:
+                writer.writerow(["epoch", *self.names])
+        writer.writerow([epoch, *(logs.get(name, "NA") for name in self.names)])
+        self.file.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Close the file."""
+        if self.file:
+            self.file.close()
+
+
+class TerminateOnNaN(Callback):
+    """End training after a step whose loss is NaN or infinite.
+
+    Args:
+        raise_error: whether to raise a RuntimeError then, which leaves out what other callbacks do at the end.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = raise_error
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss")
+        if loss is not None and not np.isfinite(loss):
+            if self.raise_error:
+                raise RuntimeError(f"TerminateOnNaN: the loss is {loss} at batch {batch}")
+            print(f"Batch {batch}: Invalid loss, terminating training")
+            self.model.stop_training = True
+
+
+class LambdaCallback(Callback):
+    """Call functions of one's own at these points.
+
+    Args:
+        on_epoch_begin, on_epoch_end: functions (epoch, logs).
+        on_train_begin, on_train_end: functions (logs).
+        on_train_batch_begin, on_train_batch_end: functions (batch, logs).
+        others: any other method of `Callback`, by name.
+
+    Raises:
+        TypeError: `Callback` has no method of that name.
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_begin: Callable | None = None,
+        on_train_end: Callable | None = None,
+        on_train_batch_begin: Callable | None = None,
+        on_train_batch_end: Callable | None = None,
+        **others: Callable | None,
+    ) -> None:
+        given = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **others,
+        }
+        for name, function in given.items():
+            if not hasattr(Callback, name):
+                raise TypeError(f"LambdaCallback: callbacks have no {name!r}")
+            if function is not None:
+                setattr(self, name, function)
