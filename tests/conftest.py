@@ -47,6 +47,13 @@ def path(tmp_path):
         ("SGD", {"learning_rate": 0.1}),
         ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
         ("SGD", {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}),
+        ("RMSprop", {}),
+        ("RMSprop", {"learning_rate": 0.01, "rho": 0.8, "momentum": 0.9, "epsilon": 1e-5, "centered": True}),
+        ("Adadelta", {"learning_rate": 0.5, "rho": 0.9, "epsilon": 1e-5, "clipnorm": 0.5}),
+        ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "clipvalue": 0.1}),
+        ("Nadam", {"learning_rate": 0.01, "beta_1": 0.8}),
+        ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.5, "epsilon": 1e-5}),
+        ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.5, "weight_decay": 0.01}),
     ],
     ids=str,
 )
@@ -69,12 +76,27 @@ def optimizer(request):
         [layers.Flatten(), layers.Dense(2, use_bias=False), layers.Dense(2, kernel_initializer="glorot_normal")],
         [layers.Conv2D(2, 2), layers.ReLU(), layers.Flatten(), layers.Dense(3), layers.Softmax(name="probabilities")],
         [layers.Flatten(name="input_layer"), layers.Dense(2, name="dense_7")],
+        [layers.BatchNormalization(), layers.BatchNormalization(-1, 0.9, 1e-5, center=False, name="bn")],
+        [layers.BatchNormalization(3, scale=False, moving_mean_initializer="ones"), layers.Activation("relu")],
+        [layers.Dropout(0.5), layers.Dropout(0.3, (None, 1, 1, 2), seed=3), layers.SpatialDropout2D(0.2, name="s")],
+        [layers.Conv2D(2, 2, activation=layers.LeakyReLU(0.1, name="leak")), layers.LeakyReLU(), layers.ELU(0.5)],
+        [layers.Activation(layers.ReLU(6.0, 0.25, 0.5)), layers.ReLU(max_value=2.0), layers.Activation("linear")],
+        [layers.Activation("tanh"), layers.Dense(3, activation="sigmoid"), layers.Activation("leaky_relu")],
+        [layers.Dense(2, activation=layers.Softmax()), layers.Dense(2, "elu"), layers.Softmax(axis=3)],
+        [layers.AveragePooling2D(), layers.AveragePooling2D((2, 1), 1, "same", name="pool")],
+        [layers.GlobalAveragePooling2D(), layers.Rescaling(1 / 255, offset=-1.0)],
+        [layers.ZeroPadding2D(((1, 0), (2, 3))), layers.GlobalMaxPooling2D(keepdims=True)],
+        [layers.ZeroPadding2D(2), layers.Reshape((-1, 4)), layers.Reshape((8, 39, 1)), layers.Conv2D(2, 2)],
     ],
     ids=lambda stack: "-".join(type(layer).__name__ for layer in stack),
 )
 def stack(request):
     """Layers to save, for images (9, 8, 2); new ones for every test."""
     return [type(layer)(**layer.get_config()) for layer in request.param]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--random-models", type=int, default=20, help="how many random models go to Keras and back")
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +145,7 @@ def make_model():
             ],
             **options,
         )
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics)
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=metrics)
         return model
 
     return make

@@ -30,7 +30,7 @@ MEGABYTE = 1 << 20
 def good(tmp_path_factory):
     """The members of a good file: name -> bytes."""
     model = Sequential([layers.Input((3, 2, 1)), layers.Conv2D(1, 1), layers.Flatten(), layers.Dense(3)], name="good")
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(np.ones((8, 3, 2, 1)), np.zeros(8), verbose=0)
     path = tmp_path_factory.mktemp("good") / "good.keras"
     model.save(path)
@@ -72,7 +72,7 @@ def equal_to_good(path, good):
 @pytest.mark.parametrize("content", [b"", b"PK", HDF5 + bytes(99), b"PK\x03\x04" + bytes(99), bytes(999)])
 def test_what_is_no_zip_file_is_refused(path, content):
     path.write_bytes(content)
-    refused(path, "not a .keras file")
+    refused(path, "not a .keras or .h5 file")
 
 
 @pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY, SETTINGS])
@@ -216,6 +216,16 @@ def with_config(path, good, place, change):
     write(path, good | {CONFIG: json.dumps(config)})
 
 
+def described(class_name, **config):
+    """Another layer in the place of the last one."""
+    return {"module": "keras.layers", "class_name": class_name, "config": {"name": "last", **config}}
+
+
+def nested(depth):
+    """An activation, whose activation is an activation, whose activation ..."""
+    return described("Activation", activation=nested(depth - 1)) if depth else "relu"
+
+
 def with_a_thousand_layers(model):
     *others, dense = model["layers"]
     return {"layers": others + [{**dense, "config": {**dense["config"], "name": f"d{i}"}} for i in range(1000)]}
@@ -232,10 +242,9 @@ def with_a_thousand_layers(model):
         (DENSE, {"units": 4}, r"layers/dense/vars/0 must be float32 of shape \(6, 4\), is float32 of shape \(6, 3\)"),
         (DENSE, {"use_bias": False}, "layers/dense/vars must hold 1 arrays for Dense 'dense', holds 2"),
         (DENSE, {"name": "x" * 10**6, "units": 0}, "xxx"),
-        (DENSE, {"name": "../../etc"}, "name must be a non-empty string without '/'"),
+        (DENSE, {"name": "../../etc"}, "name must be letters, digits, .* got '../../etc'"),
         (DENSE, {"name": "flatten"}, "two layers have the same name"),
         (DENSE, {"kernels": "loops"}, "kernels='loops' is not supported"),
-        (DENSE, {"kernel_regularizer": {"class_name": "L2"}}, "kernel_regularizer must be None, got .*'L2'"),
         (DENSE, {"x" * 10**6: 1}, "is not supported"),
         (DENSE, {"dtype": "f4"}, "dtype must be 'float32' or 'float64', got 'f4'"),
         (DENSE, {"dtype": "float64"}, "vars/0 must be float64"),
@@ -263,6 +272,23 @@ def with_a_thousand_layers(model):
         (DENSE_LAYER, {"class_name": ["Dense"]}, "must have a module, a class_name and a config"),
         (DENSE_LAYER, {"config": None}, "must have a module, a class_name and a config"),
         (DENSE_LAYER, {"config": {}}, "layer 3, Dense.* missing 1 required positional argument: 'units'"),
+        (
+            DENSE,
+            {"activation": {"module": "keras.layers", "class_name": "Dense", "config": {"units": 3}}},
+            "must be None",
+        ),
+        (
+            DENSE,
+            {"activation": {"module": "os", "class_name": "system", "config": {}}},
+            "'system', which npcnn does not",
+        ),
+        (DENSE, {"activation": nested(200)}, "activation must be None"),
+        (DENSE_LAYER, described("ZeroPadding2D", padding=10**12), "H, W, C"),
+        (DENSE_LAYER, described("Reshape", target_shape=[10**9, -1]), "cannot hold the 6 numbers"),
+        (DENSE_LAYER, described("BatchNormalization", axis=[1, 2]), r"axis must be the last, -1 or 1.*got \[1, 2\]"),
+        (DENSE_LAYER, described("BatchNormalization"), "layers/batch_normalization/vars is missing"),
+        (DENSE_LAYER, described("Dropout", rate="half"), "rate must be a number from 0 to below 1, got 'half'"),
+        (DENSE_LAYER, described("Dropout", rate=0.5, noise_shape={"0": 1}), "noise_shape .* is not supported"),
         (MODEL, {"layers": []}, "must have layers, a list, and a name"),
         (MODEL, {"layers": {"0": 1}}, "must have layers, a list, and a name"),
         (MODEL, {"name": None}, "must have layers, a list, and a name, got .*, None"),
@@ -270,10 +296,13 @@ def with_a_thousand_layers(model):
         (MODEL, with_a_thousand_layers, r"Dense 'd\d+': with kernel of shape \(3, 3\) model.weights.h5 needs more"),
         (MODEL, lambda model: {"layers": model["layers"][:1]}, "layers is empty"),
         (MODEL, lambda model: {"layers": model["layers"] + model["layers"][:1]}, "only be the first layer"),
-        ((), lambda file: {"config": {**file["config"], "layers": [copy.copy(file)]}}, "npcnn has no 'Sequential'"),
+        (
+            (),
+            lambda file: {"config": {**file["config"], "layers": [copy.copy(file)]}},
+            "npcnn has no 'Sequential'|layers/sequential/layers/conv2d/vars is missing",
+        ),
         ((), {"class_name": "Model"}, "class 'Model', not Sequential"),
         ((), {"compile_config": [1]}, "compile_config must be a dictionary"),
-        (TRAINING, {"optimizer": "adam"}, "optimizer must have a module"),
         ((*OPTIMIZER, "config"), {"beta_1": 5}, "beta_1"),
         ((*OPTIMIZER, "config"), {"learning_rate": "x"}, "learning_rate"),
         ((*LOSS, "config"), {"from_logits": 3}, "from_logits"),
@@ -294,9 +323,15 @@ def test_the_float_type_of_an_initializer_is_of_no_concern(path, good):
 @pytest.mark.parametrize(
     "place, change, words",
     [
-        (OPTIMIZER, {"class_name": "RMSprop"}, "RMSprop.*compile it"),
+        (OPTIMIZER, {"class_name": "Ftrl"}, "Ftrl.*compile it"),
+        (TRAINING, {"optimizer": "os.system"}, "optimizer 'os.system' is not supported"),
+        (TRAINING, {"loss": ["os.system"]}, "loss 'os.system' is not supported"),
+        (TRAINING, {"metrics": [["accuracy", {"class_name": "function", "config": "exec"}]]}, "metrics 'exec'"),
+        (TRAINING, {"metrics": [{"class_name": "Mean", "config": {}}]}, "npcnn has no 'Mean'"),
+        (DENSE, {"kernel_regularizer": {"class_name": "L9"}}, "layer 3, Dense 'dense': kernel_regularizer .*'L9'"),
+        (DENSE, {"bias_constraint": "os.system"}, "bias_constraint 'os.system' is not supported"),
         ((*OPTIMIZER, "config"), {"amsgrad": True}, "amsgrad must be False, got True"),
-        (TRAINING, {"metrics": {"accuracy": 1}}, "metrics .* are not supported"),
+        (TRAINING, {"metrics": {"accuracy": 1}}, "metrics .* are not supported, only a list"),
         (TRAINING, {"loss": 7}, "loss 7 is not supported"),
     ],
 )
@@ -449,7 +484,7 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
         ([np.int64(1), np.float32(0)], "learning rate 0"),
         ([np.int64(1), np.float32(np.nan)], "optimizer/vars/1 holds NaN"),
         ([np.float32(1), np.float32(1)], "optimizer/vars/0 must be int64"),
-        ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float32 of shape \(\)"),
+        ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float64 or float32 of shape \(\)"),
         (3, "optimizer/vars must be a group of arrays, is a Dataset"),
         (lambda file: file.__delitem__(KERNEL), "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1"),
     ],
@@ -506,3 +541,159 @@ def test_damage_under_a_valid_checksum_is_refused_or_read_as_other_numbers(path,
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert 10 < int(result.stdout) < 390
+
+
+# ------------------------------------------------------------------ the older form, and weights alone
+
+
+LEGACY_KERNEL = "model_weights/dense/dense/kernel"
+
+
+@pytest.fixture(scope="module")
+def legacy(tmp_path_factory):
+    """A good file of the older form, as bytes."""
+    path = tmp_path_factory.mktemp("legacy") / "good.h5"
+    model = Sequential([layers.Input((3, 2, 1)), layers.Conv2D(1, 1), layers.Flatten(), layers.Dense(3)], name="good")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(np.ones((8, 3, 2, 1)), np.zeros(8), verbose=0)
+    with pytest.warns(UserWarning, match="older format"):
+        model.save(path)
+    return path.read_bytes()
+
+
+def attribute(place, name, value):
+    """A change of one attribute."""
+    return lambda file: file[place].attrs.__setitem__(name, value)
+
+
+def moved(place, link):
+    """A link in the place of what was there."""
+
+    def change(file):
+        del file[place]
+        file[place] = link
+
+    return change
+
+
+def config_with(**change):
+    """Another description of the last layer."""
+
+    def write(file):
+        model = json.loads(file.attrs["model_config"])
+        model["config"]["layers"][-1]["config"].update(change)
+        file.attrs["model_config"] = json.dumps(model)
+
+    return write
+
+
+def many_names_for_one_text(file):
+    """4,000 names that all are the same 1 MB: 4 GB."""
+    group, names = (
+        file["model_weights/dense"],
+        np.array(["x" * MEGABYTE, *["y" * 1000] * 3999], h5py.string_dtype()),
+    )
+    del group.attrs["weight_names"]
+    group.attrs["weight_names"] = names
+
+
+def same_text(content):
+    """Let every name that refers to 1,000 bytes refer to the 1 MB, of which there is one copy in the file."""
+    long, short = (re.escape(size.to_bytes(4, "little")) + b".{12}" for size in (MEGABYTE, 1000))
+    names = re.compile(b"(" + long + b")(?:" + short + b"){20,}", re.DOTALL)
+    return names.sub(lambda match: match[1] * (len(match[0]) // 16), content)
+
+
+def lambda_layer(file):
+    file.attrs["model_config"] = file.attrs["model_config"].replace('"Dense"', '"Lambda"')
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda file: file.attrs.__delitem__("model_config"), "no model in it .*model.load_weights"),
+        (attribute("/", "model_config", "{"), "Expecting property name"),
+        (attribute("/", "model_config", "[" * 100_000), "RecursionError"),
+        (attribute("/", "model_config", " " * (9 * MEGABYTE)), "model_config has 9,437,184 characters"),
+        (attribute("/", "model_config", 7), "the attribute model_config must hold text"),
+        (attribute("/", "model_config", h5py.Empty("S1")), "the attribute model_config must hold text"),
+        (attribute("/", "training_config", "[1]"), "compile_config must be a dictionary"),
+        (attribute("model_weights", "layer_names", np.zeros((2, 2))), "the attribute layer_names must hold text"),
+        (attribute("model_weights", "layer_names", ["dense"]), "weights of 1 layers, the model has 2"),
+        (attribute("model_weights", "layer_names", ["conv2d", "../dense"]), "missing"),
+        (attribute("model_weights", "layer_names", ["conv2d", "/"]), "."),
+        (attribute("model_weights/dense", "weight_names", ["dense/kernel"]), "must hold 2 arrays .* holds 1"),
+        (attribute("model_weights/dense", "weight_names", ["dense", "dense/bias"]), "must be an array, is a Group"),
+        (many_names_for_one_text, r"weight_names claims 4,000 texts of up to"),
+        (lambda_layer, "npcnn has no 'Lambda'"),
+        (config_with(units=10**12), r"kernel of shape \(6, 1000000000000\) the file needs more than its"),
+        (config_with(units=4), r"kernel must be float32 or float64 of shape \(6, 4\)|must be float32"),
+        (moved(LEGACY_KERNEL, h5py.SoftLink("/model_weights/dense/dense/bias")), "is a SoftLink"),
+        (moved(LEGACY_KERNEL, h5py.ExternalLink("secret.h5", "secret")), "is a ExternalLink"),
+        (moved("model_weights", h5py.ExternalLink("secret.h5", "/")), "is a ExternalLink"),
+        (moved("model_weights/dense", h5py.SoftLink("/model_weights/conv2d")), "is a SoftLink"),
+        (moved("npcnn_optimizer_weights", h5py.SoftLink("/model_weights")), "is a SoftLink"),
+        (moved("npcnn_optimizer_weights/adam/iteration", np.int64(-1)), "claims -1 steps"),
+        (moved(LEGACY_KERNEL, np.full((6, 3), np.nan, "f4")), "holds NaN"),
+        (moved(LEGACY_KERNEL, np.full((6, 3), 1e300)), "holds NaN or infinity"),
+    ],
+    ids=range(25),
+)
+def test_a_file_of_the_older_form_that_lies_is_refused(path, legacy, monkeypatch, change, words):
+    monkeypatch.chdir(path.parent)
+    path = path.with_name("model.h5")
+    path.write_bytes(legacy)
+    with h5py.File("secret.h5", "w") as file:
+        file["secret"] = SECRET.reshape(6, 3)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    if change is many_names_for_one_text:
+        path.write_bytes(same_text(path.read_bytes()))
+    refused(path, words, most=64 * MEGABYTE)
+
+
+def test_damage_to_a_file_of_the_older_form_is_refused_or_read_as_other_numbers(path, legacy):
+    path = path.with_name("model.h5")
+    path.write_bytes(legacy)
+    assert load_model(path).name == "good"
+    for size in (0, 7, 8, 100, len(legacy) // 2, len(legacy) - 1):
+        path.write_bytes(legacy[:size])
+        refused(path)
+
+
+def test_weights_alone_are_refused_as_a_model(path):
+    path = path.with_name("some.weights.h5")
+    Sequential([layers.Input((3,)), layers.Dense(2)]).save_weights(path)
+    refused(path, "there is no model in it .* use model.load_weights")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (moved(KERNEL, h5py.ExternalLink("secret.h5", "secret")), "is a ExternalLink"),
+        (moved("layers", h5py.SoftLink("/")), "is a SoftLink"),
+        (moved(KERNEL, np.zeros((2, 2), "f4")), "must be float32"),
+        (lambda file: file.__delitem__("layers"), "is missing"),
+    ],
+)
+def test_a_file_of_weights_that_lies_changes_nothing(path, monkeypatch, change, words):
+    monkeypatch.chdir(path.parent)
+    path, model = path.with_name("some.weights.h5"), Sequential([layers.Input((6,)), layers.Dense(3)])
+    model.save_weights(path)
+    before = model.get_weights()
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(FileFormatError, match=words) as caught:
+        model.load_weights(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert all(np.array_equal(w, same) for w, same in zip(model.get_weights(), before, strict=True))
+
+
+def test_the_weights_of_a_far_larger_model_are_refused_before_they_are_unpacked(path, good):
+    model = Sequential([layers.Input((3, 2, 1)), layers.Conv2D(1, 1), layers.Flatten(), layers.Dense(3)])
+    write(path, good | {WEIGHTS: good[WEIGHTS] + bytes(64 * MEGABYTE)}, zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="has 67,.* bytes; for this model, .* are enough"):
+        model.load_weights(path)
+    assert tracemalloc.get_traced_memory()[1] < MEGABYTE
+    tracemalloc.stop()

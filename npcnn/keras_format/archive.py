@@ -1,5 +1,6 @@
-"""The zip archive that a .keras file is, and its members as bytes and as JSON."""
+"""The zip archive that a .keras file is, its members as bytes and as JSON, and how a file is written whole or not."""
 
+import io
 import json
 import math
 import os
@@ -18,16 +19,24 @@ short = _SHORT.repr  # for error messages: a stranger's value may be as long as 
 INFLATION = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}  # at best, deflate has 258 bytes in 2 bits
 
 
-def write_archive(path: Path, members: dict[str, bytes]) -> None:
-    """Write a zip file beside `path` and move it there once it is safe on disk; leave nothing behind on failure."""
+def to_archive(members: dict[str, bytes]) -> bytes:
+    """Return a zip file with these members."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)  # without the time: equal models make equal files
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure."""
+    path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, data in members.items():
-                    info = zipfile.ZipInfo(name)  # without the time: equal models make equal files
-                    info.external_attr = 0o644 << 16
-                    archive.writestr(info, data)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -71,7 +80,14 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_json(archive: zipfile.ZipFile, name: str) -> Any:
-    """Return what a member says in strict JSON: a key stands once, and a number is neither NaN nor beyond 64 bits."""
+    """Return what a member says in JSON: see `parse_json`."""
+    if (size := find(archive, name).file_size) > JSON_LIMIT:
+        raise FileFormatError(f"{name} claims {size:,} bytes, may have {JSON_LIMIT:,}")
+    return parse_json(name, read_member(archive, name).decode())
+
+
+def parse_json(name: str, text: str) -> Any:
+    """Return what a text says in strict JSON: a key stands once, and a number is neither NaN nor beyond 64 bits."""
 
     def number(text: str) -> float:
         whole = text.lstrip("-").isdigit()
@@ -84,7 +100,6 @@ def read_json(archive: zipfile.ZipFile, name: str) -> Any:
             raise FileFormatError(f"{name} holds an object with the same key twice")
         return dict(pairs)
 
-    if (size := find(archive, name).file_size) > JSON_LIMIT:
-        raise FileFormatError(f"{name} claims {size:,} bytes, may have {JSON_LIMIT:,}")
-    text = read_member(archive, name).decode()
+    if len(text) > JSON_LIMIT:
+        raise FileFormatError(f"{name} has {len(text):,} characters, may have {JSON_LIMIT:,}")
     return json.loads(text, object_pairs_hook=unique, parse_int=number, parse_float=number, parse_constant=number)

@@ -1,12 +1,14 @@
-"""model.weights.h5, the numbers of a .keras file: an HDF5 file, laid out as Keras lays it out.
+"""The numbers of a .keras file, in its member model.weights.h5, or of a .weights.h5 file: HDF5, as Keras lays it out.
 
     layers/conv2d/vars/0        kernel of the first Conv2D layer
-    layers/conv2d/vars/1        its bias
+    layers/conv2d/vars/1        its bias; then what a layer keeps in its `state`
     layers/conv2d_1/vars/0      kernel of the second: layers are counted by class, whatever their names are
+    layers/batch_normalization/vars/0, 1, 2, 3    gamma, beta, moving_mean, moving_variance
+    layers/sequential/layers/dense/vars/0    kernel of a layer in a model within the model
     optimizer/vars/0            how many steps were taken, an integer
-    optimizer/vars/1            learning rate, float32
-    optimizer/vars/2, 3, ...    what the optimizer remembers, parameter by parameter; for Adam m and v of the first,
-                                m and v of the second, ...
+    optimizer/vars/1            learning rate, float32; left out if it comes from a schedule
+    optimizer/vars/2, 3, ...    what the optimizer remembers, parameter by parameter, without those that are frozen;
+                                for Adam m and v of the first, m and v of the second, ...; Nadam's mu is last
 
 HDF5 can do far more than hold arrays, and a file from a stranger may: refer to other files, claim a shape of terabytes,
 compute one dataset from others. So each array must be there itself, uncompressed, with the shape and type expected.
@@ -21,131 +23,194 @@ import h5py
 import numpy as np
 
 from npcnn.errors import FileFormatError
-from npcnn.initializers import zeros
+from npcnn.initializers import Zeros
+from npcnn.keras_format.config import Lacks
 from npcnn.layers import Layer
-from npcnn.optimizers import Optimizer
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
+Pairs = list[tuple[np.ndarray, np.ndarray]]  # an array of the model, and one from a file to take its place
 
 
-def write_weights(model: Any) -> bytes:
+def write_weights(model: Any, include_optimizer: bool = True) -> bytes:
     """Return the weights of a model, and its optimizer's state if it has one, as an HDF5 file."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        _write_arrays(file, "vars", model.name)
+        _write_group(file, "vars", model.name)
         for path, layer in _paths(model.layers):
-            _write_arrays(file, path, layer.name, *layer.params.values())
-        if optimizer := model.optimizer:
-            arrays: list[Any] = [np.int64(optimizer.iterations), np.float32(optimizer.learning_rate)]
-            for name, key in _slots(optimizer, model.params):
-                p = model.params[key]
-                slot = optimizer.slots.get(name, {}).get(key, np.zeros_like(p))  # before the first step, zeros
-                if (slot.shape, slot.dtype) != (p.shape, p.dtype):
-                    raise ValueError(f"the optimizer has {name} of another model's {key}; compile with a new optimizer")
-                arrays.append(slot)
-            _write_arrays(file, "optimizer/vars", optimizer.name, *arrays)
+            _write_group(file, path, layer.name, *layer.variables.values())
+        if model.optimizer and include_optimizer:
+            _write_group(file, "optimizer/vars", model.optimizer.name, *optimizer_arrays(model).values())
     return buffer.getvalue()
 
 
-def build(layers: Sequence[Layer], size: int) -> None:
-    """Build the layers behind the first, an Input: each once a file of `size` bytes is known to hold its weights."""
-    needed, shape = 0, layers[0].output_shape
-    for layer in layers[1:]:
-        for key, wanted in layer.parameter_shapes(shape).items():
+def optimizer_arrays(model: Any) -> dict[str, Any]:
+    """Return the state of a model's optimizer, in Keras' order, under Keras' names."""
+    optimizer = model.optimizer
+    arrays: dict[str, Any] = {"iteration": np.int64(optimizer.iterations)}
+    if not optimizer.is_scheduled:
+        arrays["learning_rate"] = np.float32(optimizer.learning_rate)
+    for name, key in optimizer.slots_in_order(model.trainable_params):
+        p = model.params[key]
+        slot = optimizer.slots.get(name, {}).get(key, np.full_like(p, optimizer.slot_start))  # before the first step
+        if (slot.shape, slot.dtype) != (p.shape, p.dtype):
+            raise ValueError(f"the optimizer has {name} of another model's {key}; compile with a new optimizer")
+        arrays[f"{key.replace('/', '_')}_{name}"] = slot
+    return arrays | {name: np.dtype(model.dtype).type(value) for name, value in optimizer.numbers.items()}
+
+
+def build(layers: Sequence[Layer], size: int, name: str, alone: bool = True) -> None:
+    """Build the layers behind the first, an Input: each once the `size` bytes of `name` are known to hold its weights.
+
+    Where the weights stand `alone` in it, it cannot be much larger than they are.
+    """
+    needed = 0
+    for layer, shape in _walk(layers[1:], layers[0].output_shape):
+        for key, wanted in {**layer.parameter_shapes(shape), **layer.state_shapes(shape)}.items():
             needed += math.prod(wanted) * np.dtype(layer.dtype).itemsize
             if needed > size:
-                raise layer.error(f"with {key} of shape {wanted} model.weights.h5 needs more than its {size:,} bytes")
+                raise layer.error(f"with {key} of shape {wanted} {name} needs more than its {size:,} bytes")
         initializers = {name: value for name, value in vars(layer).items() if name.endswith("_initializer")}
-        vars(layer).update(dict.fromkeys(initializers, zeros))  # why draw what the file's weights will replace?
+        vars(layer).update(dict.fromkeys(initializers, Zeros()))  # why draw what the file's weights will replace?
         layer.build(shape)
         vars(layer).update(initializers)
+    limit = most_bytes(needed, layers)
+    if size <= needed or (alone and size >= limit):
+        raise FileFormatError(f"{name} has {size:,} bytes; needs more than {needed:,}, below {limit:,}")
+
+
+def _walk(layers: Sequence[Any], shape: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every layer that is yet to be built, also those of models within the model, and the shape of its input."""
+    for layer in layers:
+        if inner := getattr(layer, "layers", None):
+            yield from _walk(inner, shape)
+            layer.build(shape)  # its layers are built by now; it learns its own shapes
+        else:
+            yield layer, shape
         shape = layer.output_shape
-    limit = COPIES * needed + OVERHEAD * len(layers)
-    if not needed < size < limit:
-        raise FileFormatError(f"model.weights.h5 has {size:,} bytes; needs more than {needed:,}, below {limit:,}")
 
 
-def read_weights(data: bytes, model: Any) -> None:
-    """Replace the layers' `params`, and the optimizer's state, by what the HDF5 file `data` holds."""
-    with h5py.File(io.BytesIO(data), "r") as file:
-        for path, layer in _paths(model.layers):
-            if layer.params:
-                arrays = _read_arrays(file, path, layer, [(p.shape, p.dtype) for p in layer.params.values()])
-                layer.params = dict(zip(layer.params, arrays, strict=True))
-        if model.optimizer and file.get("optimizer", getlink=True):
-            _read_optimizer(file, model.optimizer, model.params)
+def most_bytes(needed: int, layers: Sequence[Layer]) -> int:
+    """Return what a file may have that holds `needed` bytes of weights and the optimizer's state."""
+    return COPIES * needed + OVERHEAD * (1 + len(layers))
 
 
-def _read_optimizer(file: h5py.File, optimizer: Optimizer, params: dict[str, np.ndarray]) -> None:
-    slots = _slots(optimizer, params)
-    wanted = [((), np.int64, np.int32), ((), np.float32), *((params[key].shape, params[key].dtype) for _, key in slots)]
-    arrays = _read_arrays(file, "optimizer/vars", optimizer.name, wanted, 2)  # 2: compiled, but not trained
-    iterations, learning_rate, *remembered = arrays
+def read_layers(file: h5py.File, layers: Sequence[Layer], *cast: Any) -> Pairs:
+    """Return every array of the layers with what the HDF5 file has for it, of that array's type or one in `cast`."""
+    pairs: Pairs = []
+    for path, layer in _paths(layers):
+        if ours := list(layer.variables.values()):
+            wanted = [(array.shape, array.dtype, *cast) for array in ours]
+            pairs += zip(ours, read_group(file, path, layer, wanted), strict=True)
+    return pairs
+
+
+def read_optimizer(file: h5py.File, model: Any, lacks: Lacks) -> list[Any]:
+    """Return what the HDF5 file has of `optimizer_arrays`; nothing if there is no optimizer, or it fits another one."""
+    if not model.optimizer or not file.get("optimizer", getlink=True):
+        return []
+    wanted, first = optimizer_shapes(model), 1 if model.optimizer.is_scheduled else 2
+    count = len(find(file, "optimizer/vars", h5py.Group, "a group of arrays"))
+    if count > first and count != len(wanted):
+        whose = "another optimizer's, or from before layers were frozen or thawed"
+        lacks.harmless.append(
+            f"optimizer/vars holds {count} arrays, not {len(wanted)}: {whose}; the optimizer stays as it is"
+        )
+        return []
+    arrays = read_group(file, "optimizer/vars", model.optimizer.name, wanted, first)  # so many: not yet trained
+    check_steps("optimizer/vars", *arrays[:first])
+    return arrays
+
+
+def optimizer_shapes(model: Any) -> list[tuple]:
+    """Return shape and possible types of every one of `optimizer_arrays`."""
+    slots = [model.params[key] for _, key in model.optimizer.slots_in_order(model.trainable_params)]
+    rate: list[tuple] = [] if model.optimizer.is_scheduled else [((), np.float64, np.float32)]
+    numbers = [((), model.dtype) for _ in model.optimizer.numbers]
+    return [((), np.int64, np.int32), *rate, *((p.shape, p.dtype) for p in slots), *numbers]
+
+
+def check_steps(path: str, iterations: Any, learning_rate: Any = 1) -> None:
+    """Refuse a count of steps and a learning rate that cannot be."""
     if not 0 <= iterations < 1 << 53 or learning_rate <= 0:
-        raise FileFormatError(f"optimizer/vars claims {iterations} steps with learning rate {learning_rate}")
-    optimizer.iterations = int(iterations)
-    if np.float32(optimizer.learning_rate) != learning_rate:  # if they agree, the config has more digits
-        optimizer.learning_rate = float(learning_rate)
-    for (name, key), array in zip(slots, remembered, strict=False):
-        optimizer.slots.setdefault(name, {})[key] = array
+        raise FileFormatError(f"{path} claims {iterations} steps with learning rate {learning_rate}")
 
 
-def _paths(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
+def restore(model: Any, pairs: Pairs, arrays: Sequence[Any]) -> None:
+    """Put what was read into the layers, and into the optimizer."""
+    for ours, value in pairs:
+        ours[...] = value
+    if arrays:
+        optimizer, (iterations, *remembered) = model.optimizer, arrays
+        optimizer.iterations = int(iterations)
+        if not optimizer.is_scheduled:
+            learning_rate = float(remembered.pop(0))
+            if np.float32(optimizer.learning_rate) != np.float32(learning_rate):  # else the config has more digits
+                optimizer.learning_rate = learning_rate
+        for (name, key), array in zip(optimizer.slots_in_order(model.trainable_params), remembered, strict=False):
+            optimizer.slots.setdefault(name, {})[key] = array
+
+
+def _paths(layers: Sequence[Layer], within: str = "") -> Iterator[tuple[str, Layer]]:
     """Yield the place of every layer's arrays, and the layer."""
     seen: dict[str, int] = {}
     for layer in layers:
         kind = layer.default_name
         count = seen[kind] = seen.get(kind, -1) + 1
-        yield f"layers/{kind}_{count}/vars" if count else f"layers/{kind}/vars", layer
+        place = f"{within}layers/{kind}_{count}" if count else f"{within}layers/{kind}"
+        if inner := getattr(layer, "layers", None):
+            yield from _paths(inner, f"{place}/")
+        else:
+            yield f"{place}/vars", layer
 
 
-def _slots(optimizer: Optimizer, params: dict[str, np.ndarray]) -> list[tuple[str, str]]:
-    """Return the names of what the optimizer remembers, each with a parameter's key, in Keras' order."""
-    return [(name, key) for key in params for name in optimizer.slot_names]
-
-
-def _write_arrays(file: h5py.File, path: str, name: str, *arrays: Any) -> None:
+def _write_group(file: h5py.File, path: str, name: str, *arrays: Any) -> None:
     group = file.create_group(path)
     group.attrs["name"] = name
     for i, array in enumerate(arrays):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name!r} holds NaN or infinity, so the model is not saved")
+        check_finite(name, array)
         group[str(i)] = array
 
 
-def _read_arrays(file: h5py.File, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
+def check_finite(owner: str, array: Any) -> None:
+    """Refuse to write what `read_array` would not read."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{owner!r} holds NaN or infinity, so the model is not saved")
+
+
+def read_group(file: h5py.File, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
     """Return the arrays of a group; `wanted` has the shape of each, and the types it may have."""
-    count = len(_find(file, path, h5py.Group, "a group of arrays"))
+    count = len(find(file, path, h5py.Group, "a group of arrays"))
     if count not in (len(wanted), *fewer):
         raise FileFormatError(f"{path} must hold {len(wanted)} arrays for {owner}, holds {count}")
-    return [_read_array(file, f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]
+    return [read_array(file, f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]
 
 
-def _read_array(file: h5py.File, path: str, shape: tuple[int, ...], *dtypes: Any) -> np.ndarray:
+def read_array(file: h5py.File, path: str, shape: tuple[int, ...], *dtypes: Any) -> np.ndarray:
     """Return the array at `path`, which must have that shape, one of the types, finite numbers, and its bytes here."""
-    dataset = _find(file, path, h5py.Dataset, "an array")
+    dataset = find(file, path, h5py.Dataset, "an array")
     if dataset.shape != shape or dataset.dtype not in dtypes:
-        wanted = f"{np.dtype(dtypes[0])} of shape {shape}"
+        wanted = f"{' or '.join(np.dtype(dtype).name for dtype in dtypes)} of shape {shape}"
         raise FileFormatError(f"{path} must be {wanted}, is {dataset.dtype} of shape {dataset.shape}")
     # Only what lies in this file in one piece has an offset: not what is chunked, compressed, virtual or never written.
     size, start = math.prod(shape) * dataset.dtype.itemsize, dataset.id.get_offset()
     if start is None or start + size > file.id.get_filesize():
         raise FileFormatError(f"{path} must be {size:,} plain bytes in this file: not chunked, compressed or elsewhere")
-    array = dataset[()]
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
+        array = dataset[()].astype(dtypes[0], copy=False)
     if not np.isfinite(array).all():
         raise FileFormatError(f"{path} holds NaN or infinity")
     return array
 
 
-def _find(file: h5py.File, path: str, kind: type, what: str) -> Any:
+def find(file: h5py.File, path: str, kind: type, what: str) -> Any:
     """Return the group or dataset at `path`, having followed only links that stay in the file."""
     found = file
     for name in path.split("/"):
         link = found.get(name, getlink=True) if isinstance(found, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
             fault = f"a {type(link).__name__}" if link else "missing"
-            raise FileFormatError(f"{path} is {fault} in model.weights.h5")
+            raise FileFormatError(f"{path} is {fault}")
         found = found[name]
     if not isinstance(found, kind):
         raise FileFormatError(f"{path} must be {what}, is a {type(found).__name__}")
