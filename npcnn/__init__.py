@@ -1,8 +1,38 @@
 """npcnn: a convolutional network one can read, and that trains faster than the frameworks on the same CPU."""
 
-from npcnn import layers, losses, metrics, optimizers
+from npcnn import (
+    activations,
+    backend,
+    callbacks,
+    datasets,
+    initializers,
+    keras_names,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+    schedules,
+    utils,
+)
 from npcnn.history import History
+from npcnn.layers.input import Input
 from npcnn.model import Sequential, load_model
 
 __version__ = "0.1.0"
-__all__ = ["History", "Sequential", "layers", "load_model", "losses", "metrics", "optimizers"]
+__all__ = [
+    "History",
+    "Input",
+    "Sequential",
+    "activations",
+    "backend",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+]
+__all__ += ["load_model", "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "utils"]
+
+# Keras' older paths, and what to say to a program that asks one of these for a name npcnn has not.
+keras_names.install(__name__, __all__)

@@ -21,6 +21,7 @@ import pooch
 import pytest
 
 from npcnn.datasets import mnist, mnist_files, mnist_tfds
+from npcnn.datasets.mnist_files import MNIST
 from npcnn.errors import FileFormatError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist_files.NAMES
@@ -74,12 +75,12 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("NPCNN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(mnist_files, "URL", "http://127.0.0.1:9/")  # the discard port: refused
+    monkeypatch.setattr(MNIST, "url", "http://127.0.0.1:9/")  # the discard port: refused
     hashes = {}
     for name, array in DIGITS.items():
         hashes[name] = hashlib.sha256(idx(array)).hexdigest()
         hashes[f"{name}.gz"] = hashlib.sha256(gzip.compress(idx(array), mtime=0)).hexdigest()
-    monkeypatch.setattr(mnist_files, "SHA256", hashes)
+    monkeypatch.setattr(MNIST, "sha256", hashes)
     return tmp_path / "data"
 
 
@@ -104,7 +105,7 @@ def network(data, tmp_path, monkeypatch):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(mnist_files, "URL", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setattr(MNIST, "url", f"http://127.0.0.1:{server.server_port}/")
     yield folder, requests
     server.shutdown()
     server.server_close()
@@ -139,7 +140,7 @@ def test_a_damaged_file_is_an_error_and_never_a_reason_for_the_sample(data, suff
     for source in ("mnist", "auto"):
         with pytest.raises(FileFormatError) as caught:
             mnist.load_data(source)
-        wanted, got = mnist_files.SHA256[path.name], hashlib.sha256(path.read_bytes()).hexdigest()
+        wanted, got = MNIST.sha256[path.name], hashlib.sha256(path.read_bytes()).hexdigest()
         assert str(caught.value).startswith(f"{path}: damaged, or not MNIST: expected sha256 {wanted}, got {got}")
 
 
@@ -174,7 +175,7 @@ def test_only_the_missing_files_are_downloaded(data, network):
 def test_a_download_with_a_wrong_hash_is_an_error_and_is_not_kept(data, network, source):
     name, content = f"{TRAIN_IMAGES}.gz", b"<html>Please log in</html>"
     (network[0] / name).write_bytes(content)
-    wanted, got = mnist_files.SHA256[name], hashlib.sha256(content).hexdigest()
+    wanted, got = MNIST.sha256[name], hashlib.sha256(content).hexdigest()
     with pytest.raises(FileFormatError, match=f"{name}: .*expected .*{wanted}.* but got .*{got}"):
         mnist.load_data(source)
     assert list((data / "mnist").iterdir()) == []
@@ -202,7 +203,7 @@ def test_a_file_that_the_server_does_not_have_is_a_download_error(data, network)
 def test_several_processes_may_download_at_once(data, network):
     program = f"""
 from npcnn.datasets import mnist, mnist_files
-mnist_files.URL, mnist_files.SHA256 = {mnist_files.URL!r}, {mnist_files.SHA256!r}
+mnist_files.MNIST.url, mnist_files.MNIST.sha256 = {MNIST.url!r}, {MNIST.sha256!r}
 print(len(mnist.load_data("mnist")[0][0]))
 """
     options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -244,7 +245,7 @@ def test_auto_without_a_network_takes_the_sample_and_says_so_once(data, capsys):
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_never_answers_is_given_up(data, monkeypatch, scheme):
     with socket.create_server(("127.0.0.1", 0)) as server:  # as a network that swallows packets
-        monkeypatch.setattr(mnist_files, "URL", f"{scheme}://127.0.0.1:{server.getsockname()[1]}/")
+        monkeypatch.setattr(MNIST, "url", f"{scheme}://127.0.0.1:{server.getsockname()[1]}/")
         monkeypatch.setattr(mnist_files, "FIRST_ANSWER", 0.2)
         assert mnist.resolve() == "sample"
 
@@ -252,10 +253,10 @@ def test_a_server_that_never_answers_is_given_up(data, monkeypatch, scheme):
 def test_a_name_look_up_that_never_ends_is_given_up(data, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: released.wait(60))
-    monkeypatch.setattr(mnist_files, "URL", "https://example.invalid/")
+    monkeypatch.setattr(MNIST, "url", "https://example.invalid/")
     monkeypatch.setattr(mnist_files, "FIRST_ANSWER", 0.2)
     with pytest.raises(mnist_files.DownloadError, match="no answer within 0.2 seconds"):
-        mnist_files.fetch()
+        mnist_files.fetch(MNIST)
     assert not released.is_set()
     released.set()
 
@@ -298,6 +299,17 @@ def test_images_and_labels_that_do_not_fit_are_refused(data, tmp_path, wrong, wo
     for source in ("folder", "mnist.npz"):
         with pytest.raises(FileFormatError, match=words):
             mnist.load_data(tmp_path / source)
+
+
+@pytest.mark.parametrize(
+    "call", [{"source": "mnist.npz"}, {"path": "mnist.npz"}, {"path": "/no/such/folder/mnist.npz"}]
+)
+def test_keras_name_for_its_copy_means_that_file_or_where_there_is_none_the_default(data, home, call):
+    write(data / "mnist", DIGITS)
+    same(mnist.load_data(**call), DIGITS)
+    other = small_mnist(seed=1)
+    write_keras_file(home / "mnist.npz", other)
+    same(mnist.load_data(**call), DIGITS if "/" in [*call.values()][0] else other)
 
 
 NO_FILE, NO_SOURCE = "no such folder or file", "source must be one of auto, mnist, tfds, sample, or a path, got "
@@ -343,7 +355,7 @@ def test_mnist_has_60_000_digits_for_training_and_10_000_for_the_test():
 def test_both_hashes_of_a_file_are_of_the_same_digits():
     for name, path in mnist_files.find(FULL / "mnist").items():
         if path.suffix == ".gz":
-            assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() == mnist_files.SHA256[name]
+            assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() == MNIST.sha256[name]
 
 
 @needs_full_mnist
@@ -372,7 +384,7 @@ def tfds():
 def test_tfds_without_files_or_network_fails_at_the_first_knock(data, tfds, monkeypatch):
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lambda *args, **options: 1 / 0)
     with pytest.raises(mnist_files.DownloadError, match="tfds: tensorflow-datasets cannot prepare MNIST"):
-        mnist_tfds._prepare(tfds, data / "tfds")
+        mnist_tfds._prepare(tfds, data / "tfds", "mnist", MNIST)
 
 
 def test_tfds_works_with_its_own_settings_and_leaves_nothing_behind_when_it_fails(data, network, tfds, monkeypatch):
@@ -386,7 +398,7 @@ def test_tfds_works_with_its_own_settings_and_leaves_nothing_behind_when_it_fail
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(mnist_files.DownloadError, match="ConnectionError"):
-        mnist_tfds._prepare(tfds, data / "tfds")
+        mnist_tfds._prepare(tfds, data / "tfds", "mnist", MNIST)
     assert list((data / "tfds").iterdir()) == []
 
 
@@ -394,13 +406,13 @@ def test_tfds_is_not_given_a_damaged_file(data, tfds):
     write(data / "mnist", DIGITS)
     (data / "mnist" / f"{TEST_LABELS}.gz").write_bytes(b"")
     with pytest.raises(FileFormatError, match=f"{TEST_LABELS}.gz: damaged"):
-        mnist_tfds._prepare(tfds, data / "tfds")
+        mnist_tfds._prepare(tfds, data / "tfds", "mnist", MNIST)
 
 
 def test_tfds_prepares_in_the_users_cache_when_the_data_folder_is_read_only(data):
-    assert mnist_tfds._home() == data / "tfds"
+    assert mnist_tfds._home("mnist") == data / "tfds"
     data.mkdir(mode=0o555)
-    assert mnist_tfds._home() == pooch.os_cache("npcnn") / "tfds"
+    assert mnist_tfds._home("mnist") == pooch.os_cache("npcnn") / "tfds"
 
 
 @needs_full_mnist

@@ -1,1 +1,1 @@
-"""Data to learn from: `from npcnn.datasets import mnist`."""
+"""Data to learn from: `from npcnn.datasets import mnist`, or `fashion_mnist`."""

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from npcnn.datasets import mnist_files, mnist_tfds
 from npcnn.datasets.idx import read_idx
+from npcnn.datasets.mnist_files import MNIST
 from npcnn.datasets.mnist_tfds import Split
 from npcnn.datasets.npz import read_npz
 from npcnn.errors import FileFormatError
 
 SOURCES = ("auto", "mnist", "tfds", "sample")
+KERAS_FILE = "mnist.npz"
 SAMPLE = Path(__file__).with_name("mnist_sample.npz")
 KEYS = {"x_train": (28, 28), "y_train": (), "x_test": (28, 28), "y_test": ()}  # Keras' names, and the shape of an item
 
@@ -31,7 +33,9 @@ NPCNN_DATA_DIR=DIR.
 =============================================================================="""
 
 
-def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
+def load_data(
+    source: str | os.PathLike[str] = "auto", *, path: str | os.PathLike[str] | None = None
+) -> tuple[Split, Split]:
     """Return ((x_train, y_train), (x_test, y_test)), like the function of that name in Keras.
 
     Images are uint8 (N, 28, 28), 0 for background; labels are uint8 (N,), 0 to 9.
@@ -48,6 +52,9 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
               100 for the test (see `mnist_sample.md`). An accuracy on these 1,000 is not a MNIST test accuracy.
             - a path: a folder with four files of the original names, gzipped or not, or Keras' mnist.npz.
               They may hold any digits in that format.
+            - "mnist.npz": what Keras calls its own copy of the data; if there is no such file, "auto".
+
+        path: Keras' name of the argument: where it keeps that copy. If there is no such file, "auto".
 
     Raises:
         ValueError: The source is none of these.
@@ -56,12 +63,14 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
         DownloadError: (an OSError) "mnist" or "tfds" is not on disk and cannot be downloaded.
         ImportError: "tfds" without tensorflow-datasets.
     """
+    if path is not None:
+        source = path if os.path.isfile(path) else "auto"
     source = resolve(source)
     if source == "tfds":
-        return mnist_tfds.load()
+        return mnist_tfds.load("mnist", MNIST)
     if source == "mnist":
-        return _read(mnist_files.fetch())
-    return _read(SAMPLE if source == "sample" else Path(source))
+        return read(mnist_files.fetch(MNIST))
+    return read(SAMPLE if source == "sample" else Path(source))
 
 
 def resolve(source: str | os.PathLike[str] = "auto") -> str:
@@ -70,26 +79,33 @@ def resolve(source: str | os.PathLike[str] = "auto") -> str:
     "auto" is decided here, so that a program can say which digits it measured. If it becomes "sample", a notice on
     stderr says why; damaged files are an error, never a reason to take the sample.
     """
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
+    if source == KERAS_FILE and not os.path.exists(source):
+        source = "auto"
     if source == "auto":
         try:
-            mnist_files.fetch()
+            mnist_files.fetch(MNIST)
         except mnist_files.DownloadError as error:
             print(NOTICE.format(error), file=sys.stderr, flush=True)
             return "sample"
         return "mnist"
-    if source in SOURCES:
+    return find_source(source, SOURCES, "MNIST")
+
+
+def find_source(source: str | os.PathLike[str], sources: tuple[str, ...], title: str) -> str:
+    """Return `source` if it is one of `sources`, or else the absolute path that it names."""
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source must be one of {', '.join(sources)}, or a path, got {source!r}")
+    if source in sources:
         return str(source)
     path = Path(os.path.expanduser(source))
     if source and (path.is_dir() or path.is_file()):
         return str(path.absolute())
     if isinstance(source, os.PathLike) or set(source) & set("/\\~."):
-        raise FileNotFoundError(f"{path.absolute()}: no such folder or file to load MNIST from")
-    raise ValueError(f"source must be one of {', '.join(SOURCES)}, or a path, got {source!r}")
+        raise FileNotFoundError(f"{path.absolute()}: no such folder or file to load {title} from")
+    raise ValueError(f"source must be one of {', '.join(sources)}, or a path, got {source!r}")
 
 
-def _read(path: Path) -> tuple[Split, Split]:
+def read(path: Path) -> tuple[Split, Split]:
     """Return what `load_data` returns, from a folder with the four files or from a file like Keras'."""
     if path.is_dir():
         found = mnist_files.find(path)

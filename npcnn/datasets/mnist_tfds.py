@@ -1,6 +1,6 @@
-"""MNIST through tensorflow-datasets (https://www.tensorflow.org/datasets), which prepares and reads the data.
+"""The data through tensorflow-datasets (https://www.tensorflow.org/datasets), which prepares and reads it.
 
-It prepares the data once, in about 20 seconds, in a folder `tfds` below the data folder. When the original
+It prepares MNIST once, in about 20 seconds, in a folder `tfds` below the data folder. When the original
 files stand in the data folder, gzipped, it takes those and needs no network; else it downloads them.
 """
 
@@ -12,13 +12,18 @@ import numpy as np
 import pooch
 
 from npcnn.datasets import mnist_files
+from npcnn.datasets.mnist_files import Originals
 from npcnn.errors import FileFormatError
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def load() -> tuple[Split, Split]:
-    """Return what `mnist.load_data` returns, in the order in which tensorflow-datasets shuffled the digits.
+def load(name: str, originals: Originals) -> tuple[Split, Split]:
+    """Return what `load_data` returns, in the order in which tensorflow-datasets shuffled the images.
+
+    Args:
+        name: What tensorflow-datasets calls the data: "mnist" or "fashion_mnist".
+        originals: The files that it is prepared from.
 
     Raises:
         ImportError: tensorflow-datasets, or something that it needs, is missing.
@@ -31,10 +36,10 @@ def load() -> tuple[Split, Split]:
     except ImportError as error:
         how = 'pip install "npcnn[tfds]" brings it where TensorFlow has a wheel'
         raise ImportError(f'source "tfds" needs tensorflow_datasets: {how} ({error})') from error
-    home = _home()
-    if not tfds.builder("mnist", data_dir=home).is_prepared():
-        _prepare(tfds, home)
-    builder = tfds.builder("mnist", data_dir=home)
+    home = _home(name)
+    if not tfds.builder(name, data_dir=home).is_prepared():
+        _prepare(tfds, home, name, originals)
+    builder = tfds.builder(name, data_dir=home)
     try:
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     except errors.OpError as error:
@@ -43,27 +48,27 @@ def load() -> tuple[Split, Split]:
     return train, test
 
 
-def _home() -> Path:
+def _home(name: str) -> Path:
     """Return where prepared data goes: below the data folder, or in the user's cache if that is read-only."""
     home = mnist_files.data_folder().absolute() / "tfds"
-    if (home / "mnist").is_dir() or mnist_files.is_writable(home):
+    if (home / name).is_dir() or mnist_files.is_writable(home):
         return home
     return Path(pooch.os_cache("npcnn")) / "tfds"
 
 
-def _prepare(tfds: ModuleType, home: Path) -> None:
-    """Prepare MNIST; what is downloaded and unpacked on the way is removed, come what may."""
-    originals = mnist_files.data_folder().absolute() / "mnist"
+def _prepare(tfds: ModuleType, home: Path, name: str, originals: Originals) -> None:
+    """Prepare the data; what is downloaded and unpacked on the way is removed, come what may."""
     found = mnist_files.find_genuine(originals)
-    builder = tfds.builder("mnist", data_dir=home)
+    builder = tfds.builder(name, data_dir=home)
     try:
         if sum(path.suffix == ".gz" for path in found.values()) < len(mnist_files.NAMES):
-            mnist_files.knock()  # tensorflow-datasets would try for minutes to reach a network that is not there
+            mnist_files.knock(originals)  # else tensorflow-datasets would try for minutes to reach no network
         home.mkdir(parents=True, exist_ok=True)
-        config = tfds.download.DownloadConfig(manual_dir=originals)
+        config = tfds.download.DownloadConfig(manual_dir=originals.folder.absolute())
         with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as downloads:
             builder.download_and_prepare(download_dir=downloads, download_config=config)
     except OSError as error:
         if not builder.is_prepared():  # else another process was faster
             why = error.strerror or type(error).__name__
-            raise mnist_files.DownloadError(f"{home}: tensorflow-datasets cannot prepare MNIST: {why}") from error
+            what = f"tensorflow-datasets cannot prepare {originals.title}"
+            raise mnist_files.DownloadError(f"{home}: {what}: {why}") from error

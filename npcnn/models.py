@@ -1,0 +1,13 @@
+"""Models under Keras' name for the module."""
+
+import os
+from typing import Any
+
+from npcnn.model import Sequential, load_model, model_from_json
+
+__all__ = ["Sequential", "load_model", "model_from_json", "save_model"]
+
+
+def save_model(model: Sequential, filepath: str | os.PathLike, overwrite: bool = True, **options: Any) -> None:
+    """Do as `model.save`, which takes include_optimizer=False, too."""
+    model.save(filepath, overwrite=overwrite, **options)
