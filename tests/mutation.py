@@ -1,6 +1,6 @@
 """Change npcnn in every small way a program can be wrong, one at a time, and count how many changes the tests notice.
 
-    python tests/mutation.py                       all of kernels/, layers/, checks.py, losses.py, optimizers.py
+    python tests/mutation.py                       all of kernels/, layers/, checks.py, losses.py and so on
     python tests/mutation.py npcnn/losses.py       some of it
 
 A mutant is one module with one operator, comparison or constant changed (+ for -, < for <=, 0 for 1, "not" in front of
@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
 from planting import Planter, source_of  # noqa: E402
 
 TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses.py", "npcnn/optimizers.py"]
+TARGETS += ["npcnn/schedules.py", "npcnn/regularizers.py", "npcnn/metrics.py"]
 TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losses.py before them all
     "gradients/test_golden_values.py",
     "test_layers.py",
@@ -56,6 +57,9 @@ MORE = {  # those that take longer, where they see what the others do not
         "gradients/test_exact_and_adjoint.py::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit",
     ],
     **dict.fromkeys(["npcnn.layers", "npcnn.checks", "npcnn.losses", "npcnn.optimizers"], ["test_wrong_calls.py"]),
+    **{
+        f"npcnn.{name}": [f"test_{name}.py", "test_wrong_calls.py"] for name in ("schedules", "regularizers", "metrics")
+    },
 }
 PATIENCE = 4  # a mutant that takes so many times as long as the tests do without it has lost its way
 

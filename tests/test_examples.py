@@ -1,6 +1,7 @@
 """The examples, run as a user runs them: as programs."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,65 @@ def test_training_with_one_seed_twice_gives_one_model(trained):
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+def test_training_as_well_as_can_be_leaves_a_model_that_knows_the_sample(trained):
+    printed = run(trained, "train_mnist_best.py", "--data", "sample", "--epochs", 3)
+    assert "225,034" in printed and "Epoch 3/3" in printed and "4,000 images to train on, 1,000" in printed
+    assert "accuracy on the held-out images" in printed and "test accuracy" not in printed
+    assert is_picture(trained / "mnist_best.png")
+    model = load_model(trained / "mnist_best.keras")
+    assert model.history.history.keys() == {"loss", "accuracy"} and len(model.history.history["loss"]) == 3
+    _, (x, y) = mnist.load_data("sample")
+    accuracy = (model.predict(x[..., None] / np.float32(255)).argmax(axis=1) == y).mean()
+    assert accuracy > 0.9 and f"held-out images: {accuracy:.2%} after" in printed
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    """A folder, from now on the current one, with made_up.npz: 150 random images to train on and 20 to test on."""
+    rng = np.random.default_rng(0)
+    sizes = {"train": 150, "test": 20}
+    x = {f"x_{name}": rng.integers(0, 256, (size, 28, 28), np.uint8) for name, size in sizes.items()}
+    y = {f"y_{name}": rng.integers(0, 10, size, np.uint8) for name, size in sizes.items()}
+    np.savez(tmp_path / "made_up.npz", **x, **y)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_best_training_keeps_the_average_of_its_weights_and_lets_the_rate_fall(made_up, monkeypatch, capsys):
+    arguments = "--data made_up.npz --epochs 2 --hold-out 50 --seed 3"
+    monkeypatch.setattr(sys, "argv", ["train_mnist_best.py", *arguments.split()])
+    names = runpy.run_path(str(EXAMPLES / "train_mnist_best.py"))
+    printed = capsys.readouterr().out
+    assert "100 images to train on, 50 to evaluate on" in printed and "val_accuracy" in printed
+    optimizer, model, averaged = (names[name] for name in ("optimizer", "model", "averaged"))
+    assert optimizer.iterations == optimizer.steps == 2 + 1  # two batches of at most 64, then one of at most 128
+    saved = load_model("mnist_best.keras")
+    for kept, last, average in zip(
+        saved.get_weights(), model.get_weights(), optimizer.slots["average"].values(), strict=True
+    ):
+        assert np.array_equal(kept, average) and not np.array_equal(kept, last)
+    assert len(saved.history.history["val_loss"]) == 2 and averaged.history.epoch == [0, 1]
+
+    # Of two steps, the first has the highest rate and the second half of it. Under a gradient of always 1, Adam's steps
+    # are as long as the rate, but for epsilon.
+    adam = names["AveragedAdam"](1.0, steps=2, decay=0.2, ema_momentum=0.2)
+    params, gradient = {"w": np.zeros(1)}, {"w": np.ones(1)}
+    adam.update(params, gradient)
+    first = -1 * (1 - 2 / 11)  # (1 + 1) / (10 + 1) is below 0.2
+    np.testing.assert_allclose([params["w"], adam.slots["average"]["w"]], [[-1], [first]], rtol=1e-5)
+    adam.update(params, gradient)
+    last = -1 * (1 - 0.5 * 0.2) - 0.5
+    average = first + (last - first) * (1 - 0.2)  # and 0.2 is below (1 + 2) / (10 + 2)
+    assert adam.learning_rate == 0.5
+    np.testing.assert_allclose([params["w"], adam.slots["average"]["w"]], [[last], [average]], rtol=1e-5)
+
+
+def test_the_best_training_takes_clothes_in_place_of_digits(made_up):
+    pytest.importorskip("npcnn.datasets.fashion_mnist")
+    printed = run(made_up, "train_mnist_best.py", "--fashion", "--data", "made_up.npz", "--epochs", 1)
+    assert "150 images to train on, 20 to evaluate on" in printed and "Epoch 1/1" in printed
+
+
 def test_evaluating_prints_each_class_and_draws_three_pictures(trained):
     printed = run(trained, "evaluate_mnist.py", "mnist_model.keras", "--data", "sample")
     assert printed.count(" of  100 right") == 10 and "accuracy" in printed
@@ -66,7 +126,7 @@ def saved_after_an_epoch(path, validation_data):
     """A model quick to train, saved to the path."""
     (x, y), _ = mnist.load_data("sample")
     model = Sequential([layers.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     validation = validation_data[0][..., None] / np.float32(255), validation_data[1]
     model.fit(x[:500, ..., None] / np.float32(255), y[:500], epochs=1, validation_data=validation, verbose=0)
     model.save(path)
@@ -112,6 +172,10 @@ def test_predicting_reads_a_digit_dark_on_light_and_light_on_dark(trained):
         ("train_mnist.py", ["--epochs", 0], "--epochs"),
         ("train_mnist.py", ["--data", "nowhere"], "nowhere"),
         ("train_mnist.py", ["--output", "model.h5"], "ending in .keras"),
+        ("train_mnist_best.py", ["--epochs", 0], "--epochs"),
+        ("train_mnist_best.py", ["--data", "nowhere"], "nowhere"),
+        ("train_mnist_best.py", ["--data", "sample", "--hold-out", 4000], "--hold-out must be below 4,000"),
+        ("train_mnist_best.py", ["--output", "model.h5"], "ending in .keras"),
         ("evaluate_mnist.py", ["missing.keras"], "missing.keras"),
         ("predict_digit.py", ["missing.keras", "digit.png"], "missing.keras"),
     ],

@@ -323,7 +323,7 @@ def test_ctrl_c_stops_after_the_step_at_hand_and_keeps_what_was_learned(make_mod
     # Five steps an epoch: the second epoch was left after its third step.
     assert history.epoch == [0]
     assert {len(values) for values in history.history.values()} == {1}
-    assert "Stopped in epoch 2 after 24 of 40 examples" in capsys.readouterr().out
+    assert "Stopped in epoch 2 after 3 of 5 batches" in capsys.readouterr().out
     reference.fit(x, y, batch_size=8, shuffle=False, verbose=0)
     reference.fit(x[:24], y[:24], batch_size=8, shuffle=False, verbose=0)
     assert_equal(model.get_weights(), reference.get_weights())
