@@ -25,8 +25,8 @@ except (ImportError, OSError, ValueError) as error:
 x = images[..., None] / np.float32(255)
 
 if model.loss is None:
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-probabilities = model.predict(x)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+probabilities = model.predict(x, verbose=0)
 predicted = probabilities.argmax(axis=1)
 values = model.evaluate(x, labels, verbose=0, return_dict=True)
 accuracy = (predicted == labels).mean()

@@ -23,7 +23,7 @@ try:
 except (OSError, ValueError) as error:
     parser.error(str(error))
 for path, digit in zip(args.images, digits, strict=True):
-    probabilities = model.predict(digit[None, ..., None] / np.float32(255))[0]
+    probabilities = model.predict(digit[None, ..., None] / np.float32(255), verbose=0)[0]
     print(f"{path}: {probabilities.argmax()}")
     print("  " + "  ".join(f"{k}: {p:.1%}" for k, p in enumerate(probabilities)))
     if args.show:
