@@ -26,7 +26,7 @@ def measure(args: Any) -> dict[str, Any]:
     for seed in args.seeds:
         print(f"\nSeed {seed}")
         model = common.mnist_model(kernels.DEFAULT, seed=seed)
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         start = time.perf_counter()
         history = model.fit(x_train, y_train, BATCH, args.epochs, validation_data=(x_test, y_test))
         seconds = (time.perf_counter() - start) / args.epochs
@@ -34,7 +34,7 @@ def measure(args: Any) -> dict[str, Any]:
             raise KeyboardInterrupt
         runs.append({"seed": seed, "seconds_per_epoch": seconds, "history": history.history})
         if confusion is None:
-            predicted = model.predict(x_test, BATCH).argmax(axis=1)
+            predicted = model.predict(x_test, BATCH, verbose=0).argmax(axis=1)
             confusion = np.zeros((10, 10), int)
             np.add.at(confusion, (y_test, predicted), 1)
     return {"data": data, "epochs": args.epochs, "runs": runs, "confusion": confusion.tolist()}

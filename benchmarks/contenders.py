@@ -66,7 +66,7 @@ class Npcnn:
         return history.history["loss"][0]
 
     def predict(self, size: int) -> np.ndarray:
-        return self.model.predict(self.x_test, size)
+        return self.model.predict(self.x_test, size, verbose=0)
 
 
 class Keras:
