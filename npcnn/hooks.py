@@ -113,10 +113,10 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_params(params)
 
-    def call(self, hook: str, *arguments: Any, **logs: Any) -> None:
-        """Call `hook` of each."""
+    def call(self, hook: str, *number: int, logs: dict[str, Any] | None = None) -> None:
+        """Call `hook` of each, with the number of the epoch or batch if there is one; its logs may be empty."""
         for callback in self.callbacks:
-            getattr(callback, hook)(*arguments, **logs)
+            getattr(callback, hook)(*number, {} if logs is None else logs)
 
     def watch(self, *hooks: str) -> bool:
         """Return whether any of them does something at one of these hooks."""

@@ -3,8 +3,8 @@
 from typing import Any
 
 NEUTRAL = {
-    **dict.fromkeys(("bias_regularizer", "activity_regularizer"), None),
-    **dict.fromkeys(("kernel_constraint", "bias_constraint", "quantization_config"), None),
+    **{"skip_mismatch": False, "by_name": False},
+    **dict.fromkeys(("activity_regularizer", "kernel_constraint", "bias_constraint", "quantization_config"), None),
     **{"optional": False, "ragged": False, "sparse": False},
     **dict.fromkeys(("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"), None),
     **{"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False},

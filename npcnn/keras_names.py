@@ -24,6 +24,7 @@ OLD_PATHS = {
     **dict.fromkeys([f"layers.{old}" for old in ("advanced_activations", "merge", "recurrent")], "layers"),
     **dict.fromkeys([f"layers.{old}" for old in ("embeddings", "local", "noise", "wrappers")], "layers"),
     **dict.fromkeys([f"utils.{old}" for old in ("np_utils", "data_utils", "generic_utils", "vis_utils")], "utils"),
+    **{"layers.experimental": "layers", "layers.experimental.preprocessing": "layers"},
     **{"optimizers.legacy": "optimizers", "optimizers.schedules": "schedules", "saving": "models", "config": "backend"},
 }
 

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.array import Array
 from npcnn.checks import check_flag, check_fraction
 from npcnn.complex_step import comparable
 from npcnn.keras_arguments import NEUTRAL, check_neutral
@@ -82,9 +83,9 @@ class Loss:
         if name is not None:
             self.name = name
 
-    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-        """Return the loss L."""
-        return float(self.forward(y_true, y_pred, sample_weight)[0])
+    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> Array:
+        """Return the loss L, an array without axes."""
+        return np.asarray(self.forward(y_true, y_pred, sample_weight)[0]).view(Array)
 
     def forward(self, y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray | None = None) -> tuple[Any, Any]:
         """Return the loss L and the cache for `backward`; `weights` (N,) say how much each example counts."""

@@ -13,6 +13,7 @@ import numpy as np
 from npcnn import defaults
 from npcnn.checks import check_count, check_dtype, check_flag, check_name, check_seed
 from npcnn.console import summary_table
+from npcnn.keras_arguments import check_neutral
 from npcnn.kernels import DEFAULT, check_rung
 from npcnn.layers.input import Input
 from npcnn.layers.layer import Layer, Shape
@@ -106,12 +107,16 @@ class Sequential(Trainer, Layer):
                 return layer
         raise ValueError(f"get_layer: there is no layer {name!r}, only {[layer.name for layer in self.layers]}")
 
-    def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
+    def build(self, input_shape: Shape | None = None, rng: np.random.Generator | int | None = None) -> None:
         """Make the weights, for examples of `input_shape`, with the batch axis, None, in front or without it.
+
+        None takes the shape that is known already, from an Input or the first layer.
 
         Raises:
             ValueError: a layer cannot take what the one before returns.
         """
+        if input_shape is None and self.input_shape:
+            return
         if isinstance(input_shape, (list, tuple)) and list(input_shape[:1]) == [None]:
             input_shape = input_shape[1:]
         first = shape = Input(input_shape).shape
@@ -146,6 +151,9 @@ class Sequential(Trainer, Layer):
         for layer in new:
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential: layers must be objects from npcnn.layers, got {layer!r}")
+            if callable(getattr(layer, "call", None)):
+                hint = "here a layer has forward and backward; npcnn/layers/relu.py is a short one"
+                raise TypeError(f"Sequential: {type(layer).__name__} has call, as layers in Keras have; {hint}")
             if not hasattr(layer, "params"):
                 raise TypeError(f"Sequential: {type(layer).__name__}.__init__ must call super().__init__()")
         together = [*self.layers, *new]
@@ -275,7 +283,13 @@ class Sequential(Trainer, Layer):
         layers = [inner for layer in self.layers for inner in layer.in_line()] if expand_nested else self.layers
         (print_fn or print)(summary_table(self, layers, steps))
 
-    def save(self, filepath: str | os.PathLike, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    def save(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        include_optimizer: bool = True,
+        save_format: str | None = None,
+    ) -> None:
         """Write the model to a .keras file, which Keras can load too; it appears whole or not at all.
 
         The file holds layers, weights, loss, metrics, and the optimizer with its state; and, for npcnn alone, history,
@@ -286,6 +300,7 @@ class Sequential(Trainer, Layer):
                 has nothing for npcnn alone.
             overwrite: whether a file of that name may be replaced.
             include_optimizer: False leaves out how to train: the optimizer with its state, loss and metrics.
+            save_format: Keras' old argument, "keras" or "h5"; the end of the name says it.
 
         Raises:
             RuntimeError: before build.
@@ -294,6 +309,8 @@ class Sequential(Trainer, Layer):
         """
         from npcnn import keras_format
 
+        if save_format not in (None, "keras", "h5"):
+            raise ValueError(f"save: save_format must be 'keras' or 'h5', got {save_format!r}")
         self._need_weights("save")
         keras_format.write(self, filepath, overwrite, include_optimizer)
 
@@ -312,11 +329,12 @@ class Sequential(Trainer, Layer):
         self._need_weights("save_weights")
         keras_format.write_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: str | os.PathLike) -> None:
+    def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, by_name: bool = False) -> None:
         """Replace the weights by those in a file, which were of a model with the same shapes.
 
         Args:
             filepath: a file from `save_weights` or `save`, here or in Keras; of Keras 2, too.
+            skip_mismatch, by_name: False; npcnn loads the weights of the whole model.
 
         Raises:
             RuntimeError: before build.
@@ -325,6 +343,7 @@ class Sequential(Trainer, Layer):
         """
         from npcnn import keras_format
 
+        check_neutral("load_weights", {"skip_mismatch": skip_mismatch, "by_name": by_name})
         self._need_weights("load_weights")
         keras_format.read_weights(self, filepath)
 
@@ -353,9 +372,10 @@ class Sequential(Trainer, Layer):
 
 
 def load_model(
-    path: str | os.PathLike,
+    filepath: str | os.PathLike,
     custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
+    safe_mode: bool = True,
     *,
     kernels: str | None = None,
     threads: int | None = None,
@@ -364,9 +384,10 @@ def load_model(
     """Return the model in a .keras file that `Sequential.save` or Keras wrote, ready to go on training.
 
     Args:
-        path: the file.
+        filepath: the file.
         custom_objects: None; npcnn has only layers of its own in files.
         compile: whether the model is compiled as it was; False leaves out optimizer, loss and metrics.
+        safe_mode: changes nothing; a file never runs code here.
         kernels, threads: as for `Sequential`; None takes what the model had when it was saved.
         seed: "saved" continues the saved random state; without one (a model of seed=None, or a file from Keras) it acts
             as None. An integer or None: as for `Sequential`.
@@ -388,7 +409,7 @@ def load_model(
     if not isinstance(seed, str) or seed != "saved":
         check_seed("load_model: seed", seed)
         given["seed"] = seed
-    return keras_format.read(path, Sequential, check_flag("load_model: compile", compile), **given)
+    return keras_format.read(filepath, Sequential, check_flag("load_model: compile", compile), **given)
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Sequential:

@@ -5,7 +5,12 @@ from typing import Any
 
 from npcnn.model import Sequential, load_model, model_from_json
 
-__all__ = ["Sequential", "load_model", "model_from_json", "save_model"]
+__all__ = ["Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+
+
+def clone_model(model: Sequential) -> Sequential:
+    """Return a model with the same layers and new weights, not compiled."""
+    return Sequential.from_config(model.get_config())
 
 
 def save_model(model: Sequential, filepath: str | os.PathLike, overwrite: bool = True, **options: Any) -> None:

@@ -125,7 +125,7 @@ class Optimizer:
         elif self.is_scheduled:
             raise TypeError(f"{kind}: the learning rate comes from a schedule, it cannot be set to {rate!r}")
         else:
-            self._learning_rate = check_positive(f"{kind}: learning_rate", rate)
+            self._learning_rate = check_not_negative(f"{kind}: learning_rate", rate)
 
     lr = learning_rate  # its old name
 

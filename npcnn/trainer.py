@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import losses, optimizers
+from npcnn.array import Array
 from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, class_weights, is_stream, unpack
 from npcnn.checks import (
     as_array,
@@ -83,6 +84,10 @@ class Trainer:
         check_neutral("compile", {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics})
         if isinstance(metrics, str):
             metrics = [metrics]
+        if isinstance(metrics, (list, tuple)) and len(metrics) == 1 and isinstance(metrics[0], (list, tuple)):
+            metrics = metrics[0]  # one list for each output, of which there is one
+        if isinstance(loss, (list, tuple)) and len(loss) == 1:
+            loss = loss[0]
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ValueError(f"metrics must be a list like ['accuracy'], got {metrics!r}")
         found = losses.get(loss), [metric_named(metric) for metric in metrics or ()], optimizers.get(optimizer)
@@ -185,7 +190,7 @@ class Trainer:
                     logs = self._train_epoch(epoch, plan, train, now, rng, hooks, progress) or logs
                 if self.stop_training or history.interrupted:
                     break
-            hooks.call("on_train_end", logs)
+            hooks.call("on_train_end", logs=logs)
         if history.interrupted and verbose:
             where = f"epoch {epoch + 1} after {progress.done} of {train.steps or 'its'} batches"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
@@ -211,7 +216,7 @@ class Trainer:
             return {}
         if valid:
             logs = logs | {f"val_{name}": mean for name, mean in self._test_epoch(plan, valid, hooks).items()}
-        hooks.call("on_epoch_end", epoch, logs)
+        hooks.call("on_epoch_end", epoch, logs=logs)
         progress.show(logs)
         return logs
 
@@ -275,7 +280,8 @@ class Trainer:
             ValueError: the data is unusable.
         """
         self._need_compile("evaluate")
-        self._need_weights("evaluate")
+        if is_stream(x):
+            self._need_weights("evaluate")
         size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
         batches, verbose = self._batches("", x, y, (sample_weight, None), size, steps), resolve_verbose(verbose)
         hooks = CallbackList(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
@@ -315,7 +321,7 @@ class Trainer:
                 progress.show({}, batches=len(group))
         if not means:
             raise ValueError("there is no batch to evaluate; a generator gives its batches only once")
-        hooks.call("on_test_end", means)
+        hooks.call("on_test_end", logs=means)
         return means
 
     # ------------------------------------------------------------------ predict
@@ -340,6 +346,8 @@ class Trainer:
             RuntimeError: before build.
             ValueError: the data is unusable.
         """
+        if self.input_shape is None and not is_stream(x):
+            self._build_for("x", x)
         self._need_weights("predict")
         size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
         if is_stream(x):
@@ -373,10 +381,11 @@ class Trainer:
             RuntimeError: before build.
             ValueError: the data is unusable.
         """
-        self._need_weights("call")
+        if self.input_shape is None:
+            self._build_for("x", x)
         with Workers(self.threads):
             x = check_images("x", x, self.input_shape)
-            return self._plan_of_predict().forward(x, bool(training), self.rng)[0]
+            return self._plan_of_predict().forward(x, bool(training), self.rng)[0].view(Array)
 
     # ------------------------------------------------------------------ what the methods above share
 
@@ -434,10 +443,7 @@ class Trainer:
     def _batch(self, prefix: str, x: Any, y: Any, weights: tuple[Any, Any]) -> Batch:
         """Return examples, labels and weights, checked; build a model that has no shape yet in that of x."""
         if self.input_shape is None:
-            shape = as_array(f"{prefix}x", only_array(x)).shape
-            if len(shape) < 2:
-                raise ValueError(f"{prefix}x must have at least two axes, (N, ...), got shape {shape}")
-            self.build(shape[1:])
+            self._build_for(f"{prefix}x", x)
         x, y = self._check_examples(prefix, x, y)
         sample_weight, class_weight = weights
         if sample_weight is None and class_weight is None:
@@ -448,6 +454,13 @@ class Trainer:
         if class_weight is not None:
             found *= class_weights(y, class_weight)
         return x, y, found.astype(self.dtype)
+
+    def _build_for(self, name: str, x: Any) -> None:
+        """Build a model that has no shape yet in that of the examples x."""
+        shape = as_array(name, only_array(x)).shape
+        if len(shape) < 2:
+            raise ValueError(f"{name} must have at least two axes, (N, ...), got shape {shape}")
+        self.build(shape[1:])
 
     def _images_of_batch(self, i: int, batch: Any) -> Batch:
         x = batch[0] if isinstance(batch, tuple) else batch

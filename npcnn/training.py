@@ -86,24 +86,21 @@ class Plan:
             dy, step_grads = pair(step, "backward must return (dx, grads)", step.backward(dy, caches.pop()))
             if step_grads.keys() != step.params.keys():
                 raise step.error(f"backward gave gradients for {list(step_grads)}, its params are {list(step.params)}")
-            if step.kernel_regularizer and step.trainable:
-                pull = step.kernel_regularizer.gradient(step.params["kernel"])
-                step_grads = {**step_grads, "kernel": step_grads["kernel"] + pull}
+            pulls = {key: penalty.gradient(step.params[key]) for key, penalty in penalties(step).items()}
+            step_grads = {**step_grads, **{key: step_grads[key] + pull for key, pull in pulls.items()}}
             grads.update({f"{step.name}/{key}": g for key, g in step_grads.items()})
             if not step.needs_dx:
                 break
         return dy, grads
 
     def penalty(self) -> Any:
-        """Return what the weights cost: the sum of the layers' penalties on their kernels, if these are trained."""
-        steps = [step for step in self.steps if step.kernel_regularizer and step.trainable]
-        return sum(step.kernel_regularizer(step.params["kernel"]) for step in steps)
+        """Return what the weights cost: the sum of the penalties of the layers that are trained."""
+        return sum(penalty(step.params[key]) for step in self.steps for key, penalty in penalties(step).items())
 
     def update_state(self, caches: list[Any]) -> None:
         """Let each layer learn what it learns without a gradient, as BatchNormalization does: once a step."""
         for step, cache in zip(self.steps, caches, strict=True):
-            if step.trainable:
-                step.update_state(cache)
+            step.update_state(cache)
 
     def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
         """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before.
@@ -115,6 +112,12 @@ class Plan:
         y_pred = self.loss.probabilities(cache) if self.joined else output
         means = [float(loss) + float(self.penalty())] + [float(metric(y, y_pred)) for metric in self.metrics]
         return len(y) * np.array(means), cache
+
+
+def penalties(step: Layer) -> dict[str, Any]:
+    """Return the penalties on a layer's parameters, under the keys of these; a frozen layer has none."""
+    found = {"kernel": step.kernel_regularizer, "bias": step.bias_regularizer}
+    return {key: penalty for key, penalty in found.items() if penalty and key in step.params and step.trainable}
 
 
 def pair(whose: Any, promise: str, value: Any) -> Any:

@@ -123,7 +123,8 @@ def test_a_schedule_and_penalties_come_back(path, trained):
     schedule = schedules.CosineDecay(0.1, 20, warmup_target=0.2, warmup_steps=2)
     loaded = saved_and_loaded(trained(optimizers.RMSprop(schedule)), path)
     assert loaded.optimizer.get_config()["learning_rate"].get_config() == schedule.get_config()
-    loaded = saved_and_loaded(dense_model(kernel_regularizer=regularizers.L1L2(0.1, 0.2)), path)
+    loaded = saved_and_loaded(dense_model(kernel_regularizer=regularizers.L1L2(0.1, 0.2), bias_regularizer="l1"), path)
+    assert loaded.layers[1].bias_regularizer.get_config() == {"l1": 0.01}
     assert loaded.layers[1].kernel_regularizer.get_config() == {"l1": 0.1, "l2": 0.2}
 
 

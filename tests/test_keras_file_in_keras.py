@@ -413,7 +413,7 @@ def test_initializers_travel_both_ways_with_their_arguments(keras, path):
     "make, words",
     [
         (lambda kind: kind.Conv2D(2, 2, kernel_constraint="non_neg"), "kernel_constraint .*NonNeg"),
-        (lambda kind: kind.Conv2D(2, 2, bias_regularizer="l2"), "bias_regularizer .*L2"),
+        (lambda kind: kind.Conv2D(2, 2, activity_regularizer="l2"), "activity_regularizer .*L2"),
         (lambda kind: kind.GaussianNoise(0.1, name="noise"), "GaussianNoise 'noise'.*left out"),
     ],
 )
@@ -433,8 +433,10 @@ def partly_frozen(kind, sequential):
     inner = [kind.BatchNormalization(), kind.Conv2D(3, 3), kind.BatchNormalization(trainable=False)]
     frozen = sequential([kind.BatchNormalization(), kind.Dense(5, activation="relu")])
     frozen.trainable = False
-    stack = [kind.Conv2D(4, 3, trainable=False), sequential(inner), kind.Flatten(), frozen, kind.Dense(3, "softmax")]
-    return sequential([kind.Input((7, 6, 2)), *stack])
+    drop = kind.SpatialDropout2D(0.0)
+    drop.trainable = False
+    first = [kind.Input((7, 6, 2)), kind.Conv2D(4, 3, trainable=False), drop]
+    return sequential([*first, sequential(inner), kind.Flatten(), frozen, kind.Dense(3, "softmax")])
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npcnn import layers, regularizers
+from npcnn.training import penalties
 
 W = np.array([[3.0, -4], [0, 1]])
 
@@ -33,4 +34,7 @@ def test_layers_find_a_penalty_by_its_name_and_keep_one_that_is_given(name):
     own = regularizers.L1L2(0.1)
     layer = layers.Conv2D(2, 3, kernel_regularizer=own)
     assert layer.kernel_regularizer is layers.Conv2D(**layer.get_config()).kernel_regularizer is own
-    assert layers.Dense(2).kernel_regularizer is None
+    assert layers.Dense(2).kernel_regularizer is layers.Dense(2).bias_regularizer is None
+    layer = layers.Dense(2, bias_regularizer="l1", use_bias=False)
+    layer.build((3,))
+    assert type(layer.bias_regularizer) is regularizers.L1 and penalties(layer) == {}

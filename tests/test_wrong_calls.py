@@ -213,7 +213,7 @@ VALUE_ERRORS = {
     "RMSprop(centered=1)": "RMSprop: centered ... True or False, got 1",
     "Adadelta(rho=-1)": "Adadelta: rho ... -1",
     "Adadelta(epsilon='tiny')": "Adadelta: epsilon ... 'tiny'",
-    "setattr(Adam(), 'learning_rate', 0)": "Adam: learning_rate ... positive ... got 0",
+    "setattr(Adam(), 'learning_rate', -1)": "Adam: learning_rate ... from 0 up, got -1",
     "ExponentialDecay(0, 1, 0.9)": "ExponentialDecay: initial_learning_rate ... positive ... 0",
     "ExponentialDecay(0.1, 0, 0.9)": "ExponentialDecay: decay_steps ... positive ... 0",
     "ExponentialDecay(0.1, 10, -1)": "ExponentialDecay: decay_rate ... positive ... -1",

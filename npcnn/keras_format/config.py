@@ -36,7 +36,10 @@ METRIC_NAMES = {*metrics.BY_NAME, *losses.BY_NAME}
 # Arguments that are objects themselves: where Keras has their class, and those that we have.
 PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "learning_rate": ("keras.optimizers.schedules", {cls.__name__: cls for cls in schedules.CLASSES}),
-    "kernel_regularizer": ("keras.regularizers", {cls.__name__: cls for cls in regularizers.CLASSES}),
+    **dict.fromkeys(
+        ("kernel_regularizer", "bias_regularizer"),
+        ("keras.regularizers", {cls.__name__: cls for cls in regularizers.CLASSES}),
+    ),
 }
 
 # Arguments that only Keras has, with the value that asks for what npcnn does: for layers, then for training.
@@ -91,6 +94,8 @@ def _write_layer(layer: Layer, dtype: str | None = None) -> dict[str, Any]:
         raise layer.error(f"cannot be saved with {both}: Keras wants one of the two to be 1")
     class_name = _class_name(layer, LAYERS)
     config = _describe_parts({**layer.get_config(), "dtype": layer.dtype or dtype}, str(layer))
+    if class_name == "SpatialDropout2D":
+        del config["trainable"]  # Keras' own takes no such argument
     for key, value in config.items():
         if isinstance(value, Layer):  # an activation that no name stands for
             config[key] = _write_layer(value, layer.dtype)

@@ -132,7 +132,7 @@ def optimizer_shapes(model: Any) -> list[tuple]:
 
 def check_steps(path: str, iterations: Any, learning_rate: Any = 1) -> None:
     """Refuse a count of steps and a learning rate that cannot be."""
-    if not 0 <= iterations < 1 << 53 or learning_rate <= 0:
+    if not 0 <= iterations < 1 << 53 or learning_rate < 0:
         raise FileFormatError(f"{path} claims {iterations} steps with learning rate {learning_rate}")
 
 

@@ -39,7 +39,10 @@ def find_activation(value: Any, owner: Layer) -> Layer | None:
     if isinstance(value, KINDS):
         return copy.copy(value)
     # A function of npcnn.activations goes by its name. (To import it here would close a circle: it calls the layers.)
-    name = value.__name__ if getattr(value, "__module__", None) == "npcnn.activations" else value
+    # So do those of Keras and TensorFlow, tf.nn.relu and the like.
+    module = str(getattr(value, "__module__", None)).split(".")[0]
+    is_known = callable(value) and module in ("npcnn", "keras", "tensorflow") and hasattr(value, "__name__")
+    name = value.__name__.removesuffix("_v2") if is_known else value
     if name is None or name == "linear":
         return None
     if not isinstance(name, str) or name not in ACTIVATIONS:

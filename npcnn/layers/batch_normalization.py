@@ -135,7 +135,9 @@ class BatchNormalization(Layer):
         return dx, {key: grads[key] for key in self.params}
 
     def update_state(self, cache: Any) -> None:
-        """Move the moving averages towards the batch's mean and variance."""
+        """Move the moving averages towards the batch's mean and variance, unless they are frozen."""
+        if not self.trainable:
+            return
         for moving, of_batch in zip(self.state.values(), cache[2], strict=True):
             moving[...] = self.momentum * moving + (1 - self.momentum) * of_batch
 

@@ -45,7 +45,8 @@ class Conv2D(WeightedLayer):
         activation: None, or what `Activation` takes: a name like "relu", a layer like LeakyReLU(0.1); applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
-        kernel_regularizer: a penalty on large weights, as "l2" or L2(0.001) from `npcnn.regularizers`; None is none.
+        kernel_regularizer, bias_regularizer: a penalty on large weights, as "l2" or L2(0.001) from
+            `npcnn.regularizers`; None is none.
         name, dtype, kernels: see `Layer`.
 
     Raises:
@@ -69,10 +70,12 @@ class Conv2D(WeightedLayer):
         kernel_initializer: str | Callable = "glorot_uniform",
         bias_initializer: str | Callable = "zeros",
         kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **common: Any,
     ) -> None:
         common |= {"data_format": data_format, "groups": groups}
-        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, **common)
+        regularizers = kernel_regularizer, bias_regularizer
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, *regularizers, **common)
         self.filters = check_count(f"{self}: filters", filters)
         self.kernel_size = check_pair(f"{self}: kernel_size", kernel_size)
         self.strides = check_pair(f"{self}: strides", strides)

@@ -29,7 +29,7 @@ class ConvReLUMaxPool(Layer):
         self.name = conv.name  # in a model within a model it has a "/", which a layer of one's own must not have
         self.conv, self.pool, self.params = conv, pool, conv.params
         self.input_shape, self.output_shape = conv.input_shape, pool.output_shape
-        self.kernel_regularizer = conv.kernel_regularizer
+        self.kernel_regularizer, self.bias_regularizer = conv.kernel_regularizer, conv.bias_regularizer
 
     @staticmethod
     def fits(steps: list[Any]) -> bool:

@@ -34,7 +34,8 @@ class Dense(WeightedLayer):
         activation: None, or what `Activation` takes: a name like "relu", a layer like LeakyReLU(0.1); applied to y.
         use_bias: whether b is added.
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
-        kernel_regularizer: a penalty on large weights, as "l2" or L2(0.001) from `npcnn.regularizers`; None is none.
+        kernel_regularizer, bias_regularizer: a penalty on large weights, as "l2" or L2(0.001) from
+            `npcnn.regularizers`; None is none.
         name, dtype, kernels: see `Layer`.
 
     Raises:
@@ -52,9 +53,11 @@ class Dense(WeightedLayer):
         kernel_initializer: str | Callable = "glorot_uniform",
         bias_initializer: str | Callable = "zeros",
         kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **common: Any,
     ) -> None:
-        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, **common)
+        regularizers = kernel_regularizer, bias_regularizer
+        super().__init__(activation, use_bias, kernel_initializer, bias_initializer, *regularizers, **common)
         self.units = check_count(f"{self}: units", units)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:

@@ -59,7 +59,9 @@ class Layer:
     # False for the first layer with parameters in a model: training needs no gradient of the data, and dx is None.
     needs_dx = True
     draws = False  # whether forward takes `rng`
-    kernel_regularizer: Any = None  # a penalty on params["kernel"] that training adds to the loss
+    # Penalties on params["kernel"] and params["bias"] that training adds to the loss.
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
 
     def __init__(
         self,
@@ -95,6 +97,20 @@ class Layer:
     def __str__(self) -> str:
         kind = type(self).__name__
         return f"{kind} {self.name!r}" if self.name else kind
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def __call__(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return y = f(x); a layer that is not built yet is built for x first. For trying a layer out."""
+        if isinstance(x, Layer):
+            hint = "put the layers into Sequential([...]), in a row; for branches use Keras"
+            raise TypeError(f"{self}: takes an array, got {x!r}; {hint}")
+        x = as_array(f"{self}: x", x)
+        if self.input_shape is None:
+            self.build(x.shape[1:])
+        drawing = {"rng": np.random.default_rng()} if self.draws else {}
+        return self.forward(x, training, **drawing)[0]
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this layer; the caller raises it."""

@@ -31,6 +31,7 @@ class WeightedLayer(Layer):
         kernel_initializer: str | Callable,
         bias_initializer: str | Callable,
         kernel_regularizer: Any,
+        bias_regularizer: Any,
         **common: Any,
     ) -> None:
         super().__init__(**common)
@@ -39,6 +40,7 @@ class WeightedLayer(Layer):
         self.kernel_initializer = initializers.get(kernel_initializer, f"{self}: kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{self}: bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, f"{self}: kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, f"{self}: bias_regularizer")
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return the activation of y = f(x; w, b), and the cache for `backward`."""

@@ -218,7 +218,7 @@ def test_penalties_on_weights_are_part_of_the_loss_and_of_the_gradients(name, ru
         place.layers.Conv2D(3, 3, activation="relu", kernel_regularizer=getattr(place.regularizers, name)(**options)),
         place.layers.MaxPool2D(2),
         place.layers.Flatten(),
-        place.layers.Dense(3, activation="softmax", kernel_regularizer=name),
+        place.layers.Dense(3, activation="softmax", kernel_regularizer=name, bias_regularizer="l1"),
     ]
     ours = npcnn.Sequential(stack(npcnn), dtype="float32", kernels=rung)
     theirs = keras.Sequential(stack(keras))

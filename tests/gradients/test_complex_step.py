@@ -132,11 +132,18 @@ def regularized_model(rung="im2col", loss="sparse_categorical_crossentropy"):
     """A penalty of each kind, and a layer without."""
     stack = [
         layers.Input((9, 8, 1)),
-        layers.Conv2D(3, (3, 2), activation="relu", kernel_regularizer=regularizers.L2(0.2)),
+        layers.Conv2D(
+            3,
+            (3, 2),
+            activation="relu",
+            kernel_regularizer=regularizers.L2(0.2),
+            bias_regularizer="l2",
+            bias_initializer="ones",
+        ),
         layers.MaxPool2D(2),
         layers.Conv2D(2, 2, kernel_regularizer=regularizers.L1L2(0.1, 0.3)),
         layers.Flatten(),
-        layers.Dense(4, activation="relu", kernel_regularizer="l1"),
+        layers.Dense(4, activation="relu", kernel_regularizer="l1", bias_regularizer="l2", bias_initializer="ones"),
         layers.Dense(3, activation="softmax"),
     ]
     model = Sequential(stack, kernels=rung, dtype="float64")

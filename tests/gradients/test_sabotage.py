@@ -389,14 +389,16 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "losses", "return 2 * cache / cache.shape[-1]", "return cache / cache.shape[-1]", ANY_SHAPE, None),
     # ------------------------------------------------------------ penalties on weights
     "the penalty is not in the gradient": (
-        "training", 'step_grads = {**step_grads, "kernel": step_grads["kernel"] + pull}', "pass", PENALTY, None),
+        "training", "step_grads[key] + pull", "step_grads[key]", PENALTY, None),
+    "the bias pays in the loss alone": (
+        "training", "in penalties(step).items()}", 'in penalties(step).items() if key == "kernel"}', PENALTY, None),
     "the penalty's gradient lacks the 2": (
         "regularizers", "2 * self.l2 * w", "self.l2 * w", PENALTY, None),
     "only the first layer pays": (
-        "training", "for step in steps)", "for step in steps[:1])", PENALTY, None),
+        "training", "for step in self.steps for key", "for step in self.steps[:1] for key", PENALTY, None),
     "a layer that is fused pays nothing": (
-        "layers.conv_relu_max_pool", "self.kernel_regularizer = conv.kernel_regularizer",
-        "self.kernel_regularizer = None", f"{GOLDEN}::test_the_penalty_is_part_of_the_loss_on_every_rung", None),
+        "layers.conv_relu_max_pool", "conv.kernel_regularizer, conv.bias_regularizer",
+        "None, conv.bias_regularizer", f"{GOLDEN}::test_the_penalty_is_part_of_the_loss_on_every_rung", None),
     # ------------------------------------------------------------ frozen layers
     "the optimizer gets frozen parameters too": (
         "layers.layer", "return self.params if self.trainable else {}", "return self.params", FROZEN, None),
@@ -406,10 +408,9 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "a frozen normalization looks at the batch": (
         "layers.batch_normalization", "training and self.trainable", "training", NORMALIZED_FROZEN, None),
     "the moving averages of a frozen normalization move": (
-        "training", "            if step.trainable:\n", "            if True:\n", NORMALIZED_FROZEN, None),
+        "layers.batch_normalization", "if not self.trainable:", "if False:", NORMALIZED_FROZEN, None),
     "a frozen layer pays for large weights": (
-        "training", "in self.steps if step.kernel_regularizer and step.trainable]",
-        "in self.steps if step.kernel_regularizer]", FROZEN, None),
+        "training", "key in step.params and step.trainable}", "key in step.params}", FROZEN, None),
     "a layer that is fused cannot be frozen": (
         "layers.conv_relu_max_pool", "self.trainable = conv.trainable", "self.trainable = True", FROZEN, "fused"),
     "backward ends at the first layer that is frozen": (
