@@ -120,7 +120,7 @@ for epoch, batch_size in enumerate(bar):
     if args.hold_out:
         means = averaged.evaluate(x_test, y_test, batch_size, verbose=0, return_dict=True)
         values |= {f"val_{name}": value for name, value in means.items()}
-    averaged.history.append(values)
+    averaged.history.on_epoch_end(epoch, values)
     line = " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
     bar.write(f"Epoch {epoch + 1}/{args.epochs} - {time.perf_counter() - began:.1f} s - {line}")
 bar.close()
