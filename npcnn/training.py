@@ -100,7 +100,8 @@ class Plan:
     def update_state(self, caches: list[Any]) -> None:
         """Let each layer learn what it learns without a gradient, as BatchNormalization does: once a step."""
         for step, cache in zip(self.steps, caches, strict=True):
-            step.update_state(cache)
+            if step.trainable or step.draws:  # a frozen Dropout with a seed of its own counts its steps all the same
+                step.update_state(cache)
 
     def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
         """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before.

@@ -1,6 +1,5 @@
 """Random Sequential models, the same for npcnn and for Keras: a new layer joins by a line in a table."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -80,8 +79,8 @@ def draw(rng: np.random.Generator) -> list[Spec]:
     rows = [pick(rng, *FOR_ROWS.items()) for _ in range(rng.integers(0, 3))]
     stack = [(name, arguments(rng)) for name, arguments in [*images, pick(rng, *TO_ROWS.items()), *rows]]
     stack.append(("Dense", {"units": 3, "activation": pick(rng, "softmax", ("Softmax", {}))}))
-    for (_, arguments), (behind, _) in itertools.pairwise(stack):
-        if behind == "BatchNormalization" and "use_bias" in arguments:
+    for i, (_, arguments) in enumerate(stack):
+        if "use_bias" in arguments and "BatchNormalization" in dict(stack[i:]):
             # The mean takes a bias in front of it away again. Its gradient is rounding, which Adam makes large.
             arguments["use_bias"] = False
     return [(name, {**arguments, "name": f"{name.lower()}_{i}"}) for i, (name, arguments) in enumerate(stack)]

@@ -481,7 +481,7 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
         ([np.int64(1), np.float32(0.1), *[np.zeros(3, "f4")] * 8], r"optimizer/vars/2 must be float32 of shape"),
         ([np.int64(-1), np.float32(0.1)], "-1 steps"),
         ([np.int64(2**63 - 1), np.float32(0.1)], "9223372036854775807 steps"),
-        ([np.int64(1), np.float32(0)], "learning rate 0"),
+        ([np.int64(1), np.float32(-1)], "learning rate -1"),
         ([np.int64(1), np.float32(np.nan)], "optimizer/vars/1 holds NaN"),
         ([np.float32(1), np.float32(1)], "optimizer/vars/0 must be int64"),
         ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float64 or float32 of shape \(\)"),

@@ -160,11 +160,11 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
 
     states = [layer.state for layer in layers]
 
-    def plan_of(arguments: Arrays) -> Plan:
-        for layer, state in zip(layers, states, strict=True):
+    def plan_of(arguments: Arrays, stack: Any = layers) -> Plan:
+        for layer, state in zip(stack, states, strict=True):
             layer.params = {key: arguments[f"{layer.name}/{key}"] for key in layer.params}
-            layer.state = copy.deepcopy(state)  # a training step changes it
-        return make_plan(layers, np.result_type(model.dtype, arguments["x"]).name, model.loss)
+            layer.state = copy.deepcopy(state)
+        return make_plan(stack, np.result_type(model.dtype, arguments["x"]).name, model.loss)
 
     def forward(arguments: Arrays) -> tuple[Any, Any]:
         plan = plan_of(arguments)
@@ -181,7 +181,8 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
         keeper = SimpleNamespace(update=lambda _, found: grads.update(found))
         x, y, rng = arguments["x"], arguments["y"], np.random.default_rng(0)
         with Workers(model.threads):
-            train_step(plan_of(arguments), keeper, model.trainable_params, x, y, rng)
+            plan = plan_of(arguments, [copy.copy(layer) for layer in layers])  # a step changes what is on a layer
+            train_step(plan, keeper, model.trainable_params, x, y, rng)
         return {"x": dx, **grads}
 
     arguments = {"x": x.astype(np.float64), **copy.deepcopy(model.params), "y": y.copy()}

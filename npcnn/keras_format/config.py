@@ -68,8 +68,8 @@ class UnsupportedError(FileFormatError):
 
 def write_model(model: Any, include_optimizer: bool = True) -> dict[str, Any]:
     """Return the description of a model, and of how it is trained."""
-    training = _write_compile_config(model) if include_optimizer else {}
-    return {**describe("keras", "Sequential", write_config(model)), "compile_config": training}
+    described = describe("keras", "Sequential", write_config(model))
+    return {**described, "compile_config": _write_compile_config(model) if include_optimizer else {}}
 
 
 def write_config(model: Any) -> dict[str, Any]:

@@ -135,9 +135,7 @@ class BatchNormalization(Layer):
         return dx, {key: grads[key] for key in self.params}
 
     def update_state(self, cache: Any) -> None:
-        """Move the moving averages towards the batch's mean and variance, unless they are frozen."""
-        if not self.trainable:
-            return
+        """Move the moving averages towards the batch's mean and variance."""
         for moving, of_batch in zip(self.state.values(), cache[2], strict=True):
             moving[...] = self.momentum * moving + (1 - self.momentum) * of_batch
 

@@ -408,7 +408,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "a frozen normalization looks at the batch": (
         "layers.batch_normalization", "training and self.trainable", "training", NORMALIZED_FROZEN, None),
     "the moving averages of a frozen normalization move": (
-        "layers.batch_normalization", "if not self.trainable:", "if False:", NORMALIZED_FROZEN, None),
+        "training", "if step.trainable or step.draws:", "if True:", NORMALIZED_FROZEN, None),
     "a frozen layer pays for large weights": (
         "training", "key in step.params and step.trainable}", "key in step.params}", FROZEN, None),
     "a layer that is fused cannot be frozen": (
@@ -433,7 +433,8 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "clipping lengthens short gradients": (
         "optimizers", "g * (limit / np.maximum(norms[key], limit))", "g * (limit / norms[key])", OPTIMIZER, None),
     "Adam's epsilon is inside the bias correction": (
-        "optimizers", "number(self.epsilon))", "number(self.epsilon * np.sqrt(1 - beta_2_power)))", OPTIMIZER, None),
+        "optimizers", "number(1 - self.beta_2), number(self.epsilon))",
+        "number(1 - self.beta_2), number(self.epsilon * np.sqrt(1 - beta_2_power)))", OPTIMIZER, None),
     "Adam's epsilon is under the root": (
         "kernels.adam", "(np.sqrt(v) + epsilon)", "np.sqrt(v + epsilon)", OPTIMIZER, "im2col"),
     "Adam's bias correction is at t - 1": (
