@@ -79,10 +79,6 @@ def draw(rng: np.random.Generator) -> list[Spec]:
     rows = [pick(rng, *FOR_ROWS.items()) for _ in range(rng.integers(0, 3))]
     stack = [(name, arguments(rng)) for name, arguments in [*images, pick(rng, *TO_ROWS.items()), *rows]]
     stack.append(("Dense", {"units": 3, "activation": pick(rng, "softmax", ("Softmax", {}))}))
-    for i, (_, arguments) in enumerate(stack):
-        if "use_bias" in arguments and "BatchNormalization" in dict(stack[i:]):
-            # The mean takes a bias in front of it away again. Its gradient is rounding, which Adam makes large.
-            arguments["use_bias"] = False
     return [(name, {**arguments, "name": f"{name.lower()}_{i}"}) for i, (name, arguments) in enumerate(stack)]
 
 
