@@ -319,7 +319,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
 
 
-class Nadam(Optimizer):
+class Nadam(Adam):
     """Adam whose momentum looks one step ahead, as Nesterov's does.
 
     At step t = 1, 2, ..., with m and v as in Adam, and u_t = beta_1 (1 - 0.96^t / 2) growing towards beta_1,
@@ -333,31 +333,10 @@ class Nadam(Optimizer):
     m being too small at first, as 1 - beta_1^t does in Adam. (Dozat, "Incorporating Nesterov momentum into Adam",
     2016.)
 
-    Args:
-        learning_rate: lr.
-        beta_1, beta_2: how much of m and v stays at each step; from 0 to below 1.
-        epsilon: keeps the quotient finite where v is zero.
-        common: see `Optimizer`.
-
-    Raises:
-        ValueError: an argument is out of range.
+    The arguments are those of `Adam`.
     """
 
     name = "nadam"
-    slot_names = ("momentum", "velocity")
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **common: Any,
-    ) -> None:
-        super().__init__(learning_rate, **common)
-        self.beta_1 = check_fraction("Nadam: beta_1", beta_1)
-        self.beta_2 = check_fraction("Nadam: beta_2", beta_2)
-        self.epsilon = check_positive("Nadam: epsilon", epsilon)
 
     def update_one(self, w: np.ndarray, g: np.ndarray, *remembered: np.ndarray) -> None:
         """Change w, m and v in place, given g = dL/dw."""
