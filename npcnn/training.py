@@ -17,13 +17,14 @@ import numpy as np
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.layer import Layer
 from npcnn.layers.max_pool2d import MaxPool2D
+from npcnn.layers.sigmoid import Sigmoid
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.losses import CLASSES as OWN_LOSSES
-from npcnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from npcnn.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 
 # Losses that are joined with the activation at the model's end: both are differentiated together, from the logits.
-JOINED = {SparseCategoricalCrossentropy: Softmax, CategoricalCrossentropy: Softmax}
+JOINED = {SparseCategoricalCrossentropy: Softmax, CategoricalCrossentropy: Softmax, BinaryCrossentropy: Sigmoid}
 
 Gradients = dict[str, np.ndarray]  # one for each parameter, under the key "layer/parameter"
 
@@ -133,7 +134,7 @@ def make_plan(
 ) -> Plan:
     """Lay out the steps of `layers`: on the rung `fused`, convolution, ReLU and pool become one step where they can.
 
-    With a loss, to train with, an activation becomes a step of its own, and softmax is joined with its loss. The steps
+    With a loss, to train with, an activation becomes a step of its own, and the last is joined with its loss. The steps
     are the layers themselves, or share their parameters. `kernels` is the rung of those that name none.
     """
     steps = [inner for layer in layers for inner in layer.in_line()]

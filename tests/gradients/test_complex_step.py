@@ -159,6 +159,14 @@ def test_every_weight_of_a_model_that_pays_for_large_weights(rung):
     check_model(regularized_model(rung, smooth), x, np.eye(3)[y], "complex").raise_on_failure()
 
 
+def test_every_weight_of_a_model_whose_sigmoid_is_joined_with_its_loss():
+    rng = np.random.default_rng(0)
+    stack = [layers.Input((4,)), layers.Dense(3, activation="tanh"), layers.Dense(2, activation="sigmoid")]
+    model = Sequential(stack, dtype="float64")
+    model.compile(loss=losses.BinaryCrossentropy(label_smoothing=0.1))
+    check_model(model, rng.standard_normal((5, 4)), rng.integers(0, 2, (5, 2)), "complex").raise_on_failure()
+
+
 def test_the_fused_rung_pays_for_large_weights_too():
     check_model(regularized_model("fused"), *small_batch(), "adjoint").raise_on_failure()
 
