@@ -120,3 +120,22 @@ def test_a_frozen_dropout_with_a_seed_still_draws_anew_at_every_step():
     model.compile("sgd", SPARSE)
     model.fit(X, Y, batch_size=10, verbose=0)
     assert layer.steps == 4
+
+
+def test_a_dropout_with_a_seed_counts_its_steps_in_a_model_within_a_model_too():
+    layer = keras.layers.Dropout(0.5, seed=1)
+    inner = keras.Sequential([keras.layers.Input((6, 6, 1)), layer])
+    model = keras.Sequential([inner, keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.compile("sgd", SPARSE)
+    for steps in (4, 8):
+        model.fit(X, Y, batch_size=10, verbose=0)
+        assert layer.steps == steps
+
+
+def test_a_sigmoid_is_joined_with_its_loss_and_learns_from_being_surely_wrong():
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1, activation="sigmoid", use_bias=False)])
+    model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy", metrics=["accuracy"])
+    model.set_weights([[[100.0]]])  # sigmoid(100) is 1 in float32; the gradient of a clipped probability would be 0
+    history = model.fit([[1.0]], [0], verbose=0).history
+    assert model.get_weights() == [[[99.0]]]
+    assert history == {"loss": [100.0], "accuracy": [0.0]}

@@ -181,7 +181,7 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
         keeper = SimpleNamespace(update=lambda _, found: grads.update(found))
         x, y, rng = arguments["x"], arguments["y"], np.random.default_rng(0)
         with Workers(model.threads):
-            plan = plan_of(arguments, [copy.copy(layer) for layer in layers])  # a step changes what is on a layer
+            plan = plan_of(arguments, copy.deepcopy(layers))  # a step changes what is on a layer
             train_step(plan, keeper, model.trainable_params, x, y, rng)
         return {"x": dx, **grads}
 

@@ -44,7 +44,7 @@ class Dropout(Layer):
         self.rate = check_fraction(f"{self}: rate", rate)
         self.seed = None if seed is None else check_count(f"{self}: seed", seed, least=0)
         self.noise_shape = None if noise_shape is None else self._check_sizes(noise_shape)
-        self.steps = 0  # of training, that were taken
+        self.steps = np.zeros((), np.int64)  # of training, that were taken; copies of this layer count together
 
     def forward(
         self, x: np.ndarray, training: bool = False, rng: np.random.Generator | None = None
@@ -54,7 +54,7 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return x, (None, len(x))
         if self.seed is not None:
-            rng = np.random.default_rng([self.seed, self.steps])
+            rng = np.random.default_rng([self.seed, int(self.steps)])
         if rng is None:
             raise self.error("in training, forward needs rng, the random numbers to draw from")
         is_kept = rng.random(self.shape_of_draw(x.shape), dtype="float32") >= self.rate
