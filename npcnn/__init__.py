@@ -13,7 +13,6 @@ from npcnn import (
     models,
     optimizers,
     regularizers,
-    schedules,
     utils,
 )
 from npcnn.history import History
@@ -32,7 +31,7 @@ __all__ = [
     "initializers",
     "layers",
 ]
-__all__ += ["load_model", "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "utils"]
+__all__ += ["load_model", "losses", "metrics", "models", "optimizers", "regularizers", "utils"]
 
 # Keras' older paths, and what to say to a program that asks one of these for a name npcnn has not.
 keras_names.install(__name__, __all__)

@@ -25,10 +25,9 @@ OLD_PATHS = {
     **dict.fromkeys([f"layers.{old}" for old in ("embeddings", "local", "noise", "wrappers")], "layers"),
     **dict.fromkeys([f"utils.{old}" for old in ("np_utils", "data_utils", "generic_utils", "vis_utils")], "utils"),
     **{"layers.experimental": "layers", "layers.experimental.preprocessing": "layers"},
-    **{"optimizers.legacy": "optimizers", "optimizers.schedules": "schedules", "saving": "models", "config": "backend"},
+    **{"optimizers.legacy": "optimizers", "saving": "models", "config": "backend"},
 }
 
-PLACES = {"schedules": "optimizers.schedules"}  # where Keras has a module that stands elsewhere here
 LAZY = {"datasets": ("mnist", "fashion_mnist")}  # they import what is slow to load
 
 TEXT = (
@@ -108,8 +107,7 @@ def public() -> dict[str, list[str]]:
     lines = (line.split() for line in PUBLIC.read_text(encoding="ascii").splitlines())
     found = {path.removeprefix("keras").removeprefix("."): names for path, *names in lines}
     for old, new in OLD_PATHS.items():
-        place = PLACES.get(new, new)
-        found[place] = sorted({*found[place], *found.get(old, [])})
+        found[new] = sorted({*found[new], *found.get(old, [])})
     return found
 
 
@@ -136,9 +134,9 @@ def install(package: str, names: Sequence[str]) -> None:
         module = sys.modules[f"{package}.{old}"] = sys.modules[f"{package}.{new}"]
         parent, _, last = f"{package}.{old}".rpartition(".")
         setattr(sys.modules[parent], last, module)
-    for path in {"", *names, *OLD_PATHS.values()}:
+    for path in {"", *names, *OLD_PATHS.values(), "optimizers.schedules"}:
         if module := sys.modules.get(f"{package}.{path}".strip(".")):
-            _explain_what_is_missing(module, PLACES.get(path, path), LAZY.get(path, ()))
+            _explain_what_is_missing(module, path, LAZY.get(path, ()))
             vars(module).setdefault("__path__", [])  # so that Python looks for modules in it, and asks the last finder
     sys.meta_path.append(_Explainer(package))
 

@@ -29,8 +29,8 @@ ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
 from planting import Planter, source_of  # noqa: E402
 
-TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses.py", "npcnn/optimizers.py"]
-TARGETS += ["npcnn/schedules.py", "npcnn/regularizers.py", "npcnn/metrics.py"]
+TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses.py", "npcnn/optimizers"]
+TARGETS += ["npcnn/regularizers.py", "npcnn/metrics.py"]
 TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losses.py before them all
     "gradients/test_golden_values.py",
     "test_layers.py",
@@ -57,9 +57,8 @@ MORE = {  # those that take longer, where they see what the others do not
         "gradients/test_exact_and_adjoint.py::test_the_parts_of_a_batch_add_up_to_the_definition_bit_for_bit",
     ],
     **dict.fromkeys(["npcnn.layers", "npcnn.checks", "npcnn.losses", "npcnn.optimizers"], ["test_wrong_calls.py"]),
-    **{
-        f"npcnn.{name}": [f"test_{name}.py", "test_wrong_calls.py"] for name in ("schedules", "regularizers", "metrics")
-    },
+    **{f"npcnn.{name}": [f"test_{name}.py", "test_wrong_calls.py"] for name in ("regularizers", "metrics")},
+    "npcnn.optimizers.schedules": ["test_schedules.py", "test_wrong_calls.py"],
 }
 PATIENCE = 4  # a mutant that takes so many times as long as the tests do without it has lost its way
 

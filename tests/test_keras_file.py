@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from npcnn import Sequential, layers, load_model, losses, metrics, optimizers, regularizers, schedules
+from npcnn import Sequential, layers, load_model, losses, metrics, optimizers, regularizers
 from npcnn.errors import FileFormatError
 from npcnn.model import model_from_json
 
@@ -120,7 +120,7 @@ def test_losses_and_metrics_come_back_and_the_optimizer_at_step_0(path, loss, fr
 
 
 def test_a_schedule_and_penalties_come_back(path, trained):
-    schedule = schedules.CosineDecay(0.1, 20, warmup_target=0.2, warmup_steps=2)
+    schedule = optimizers.schedules.CosineDecay(0.1, 20, warmup_target=0.2, warmup_steps=2)
     loaded = saved_and_loaded(trained(optimizers.RMSprop(schedule)), path)
     assert loaded.optimizer.get_config()["learning_rate"].get_config() == schedule.get_config()
     loaded = saved_and_loaded(dense_model(kernel_regularizer=regularizers.L1L2(0.1, 0.2), bias_regularizer="l1"), path)
@@ -234,7 +234,10 @@ def changed(bias=0, velocity=(0, 0, 0), losses=1):
         (lambda: small_model(of_my_own(layers.ReLU)(name="mine")), "MyReLU 'mine'"),
         (lambda: dense_model(kernel_initializer=lambda shape, rng: np.zeros(shape)), "Dense 'last'.*<lambda>"),
         (lambda: dense_model(kernel_regularizer=of_my_own(regularizers.L2)()), "Dense 'last'.*kernel_reg.*MyL2"),
-        (lambda: dense_model(optimizers.SGD(of_my_own(schedules.CosineDecay)(0.1, 9)), SPARSE), "SGD.*MyCosineDecay"),
+        (
+            lambda: dense_model(optimizers.SGD(of_my_own(optimizers.schedules.CosineDecay)(0.1, 9)), SPARSE),
+            "SGD.*MyCosineDecay",
+        ),
         (lambda: dense_model("adam", SPARSE, [metrics.MeanMetricWrapper(max, "mse")]), "'mse'.*MeanMetricWrapper"),
         (lambda: dense_model(activation=of_my_own(layers.ReLU)()), "Dense 'last'.*MyReLU"),
         (lambda: small_model(layers.Conv2D(1, 2, strides=2, dilation_rate=2)), "Conv2D.*strides.*dilation_rate"),

@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from npcnn import schedules
-from npcnn.schedules import CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay
+from npcnn.optimizers import schedules
+from npcnn.optimizers.schedules import CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay
 
 TWICE = {"initial_learning_rate": 8.0, "decay_steps": 4, "decay_rate": 0.25}
 WARM = {"initial_learning_rate": 1.0, "decay_steps": 4, "warmup_target": 3.0, "warmup_steps": 2, "alpha": 0.5}

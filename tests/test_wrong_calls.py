@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import npcnn
-from npcnn import Sequential, layers, losses, metrics, optimizers, regularizers, schedules
+from npcnn import Sequential, layers, losses, metrics, optimizers, regularizers
 from npcnn.layers import Dense, Flatten, Input
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -346,7 +346,7 @@ TABLES = {
     FileNotFoundError: {"load_model('no_such_model.keras')": "no_such_model.keras"},
 }
 ROWS = [pytest.param(kind, *row, id=row[0]) for kind, table in TABLES.items() for row in table.items()]
-MODULES = (npcnn, layers, regularizers, schedules, metrics, losses, optimizers)
+MODULES = (npcnn, layers, regularizers, optimizers.schedules, metrics, losses, optimizers)
 NAMES = {name: value for module in MODULES for name, value in vars(module).items()} | globals()
 
 

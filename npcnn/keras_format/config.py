@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from npcnn import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from npcnn import initializers, layers, losses, metrics, optimizers, regularizers
 from npcnn.errors import FileFormatError
 from npcnn.keras_arguments import NEUTRAL
 from npcnn.keras_format.archive import short
@@ -35,7 +35,7 @@ METRICS = {cls.__name__: cls for cls in metrics.CLASSES if cls is not metrics.Ac
 METRIC_NAMES = {*metrics.BY_NAME, *losses.BY_NAME}
 # Arguments that are objects themselves: where Keras has their class, and those that we have.
 PARTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "learning_rate": ("keras.optimizers.schedules", {cls.__name__: cls for cls in schedules.CLASSES}),
+    "learning_rate": ("keras.optimizers.schedules", {cls.__name__: cls for cls in optimizers.schedules.CLASSES}),
     **dict.fromkeys(
         ("kernel_regularizer", "bias_regularizer"),
         ("keras.regularizers", {cls.__name__: cls for cls in regularizers.CLASSES}),

@@ -1,4 +1,4 @@
-"""Adam's arithmetic on one array of parameters. The equations are in `npcnn/optimizers.py`.
+"""Adam's arithmetic on one array of parameters. The equations are in `npcnn/optimizers/adam.py`.
 
 Every rung has the signature
 

@@ -417,45 +417,48 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "training", "if step.params and step.trainable)", "if step.params and not step.trainable)", FROZEN, None),
     # ------------------------------------------------------------ optimizers
     "RMSprop's epsilon is outside the root": (
-        "optimizers", "g / np.sqrt(variance + self.epsilon)", "g / (np.sqrt(variance) + self.epsilon)",
+        "optimizers.rmsprop", "g / np.sqrt(variance + self.epsilon)", "g / (np.sqrt(variance) + self.epsilon)",
         OPTIMIZER, None),
     "RMSprop does not square its centre": (
-        "optimizers", "variance = v - a * a", "variance = v - abs(a)", OPTIMIZER, None),
+        "optimizers.rmsprop", "variance = v - a * a", "variance = v - abs(a)", OPTIMIZER, None),
     "RMSprop's momentum forgets": (
-        "optimizers", "m[...] = self.momentum * m + step", "m[...] = step", OPTIMIZER, None),
+        "optimizers.rmsprop", "m[...] = self.momentum * m + step", "m[...] = step", OPTIMIZER, None),
     "Adadelta remembers the step with the learning rate in it": (
-        "optimizers", "(1 - rho) * (step * step)", "(1 - rho) * (self.learning_rate * step) ** 2", OPTIMIZER, None),
+        "optimizers.adadelta", "(1 - rho) * (step * step)",
+        "(1 - rho) * (self.learning_rate * step) ** 2", OPTIMIZER, None),
     "Adadelta's epsilon stands in one root only": (
-        "optimizers", "np.sqrt(d + self.epsilon) / np.sqrt(v + self.epsilon)",
+        "optimizers.adadelta", "np.sqrt(d + self.epsilon) / np.sqrt(v + self.epsilon)",
         "np.sqrt(d + self.epsilon) / np.sqrt(v)", OPTIMIZER, None),
     "weight decay is not in proportion to the learning rate": (
-        "optimizers", "w -= w * self.weight_decay * self.learning_rate", "w -= w * self.weight_decay", OPTIMIZER, None),
+        "optimizers.optimizer", "w -= w * self.weight_decay * self.learning_rate",
+        "w -= w * self.weight_decay", OPTIMIZER, None),
     "clipping lengthens short gradients": (
-        "optimizers", "g * (limit / np.maximum(norms[key], limit))", "g * (limit / norms[key])", OPTIMIZER, None),
+        "optimizers.optimizer", "g * (limit / np.maximum(norms[key], limit))",
+        "g * (limit / norms[key])", OPTIMIZER, None),
     "Adam's epsilon is inside the bias correction": (
-        "optimizers", "number(1 - self.beta_2), number(self.epsilon))",
+        "optimizers.adam", "number(1 - self.beta_2), number(self.epsilon))",
         "number(1 - self.beta_2), number(self.epsilon * np.sqrt(1 - beta_2_power)))", OPTIMIZER, None),
     "Adam's epsilon is under the root": (
         "kernels.adam", "(np.sqrt(v) + epsilon)", "np.sqrt(v + epsilon)", OPTIMIZER, "im2col"),
     "Adam's bias correction is at t - 1": (
-        "optimizers", "number, t = w.dtype.type, self.iterations + 1",
+        "optimizers.adam", "number, t = w.dtype.type, self.iterations + 1",
         "number, t = w.dtype.type, max(1, self.iterations)",
         OPTIMIZER, None),
     "Adam has no bias correction": (
-        "optimizers", " * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)", "", OPTIMIZER, None),
+        "optimizers.adam", " * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)", "", OPTIMIZER, None),
     "Adam's betas are swapped": (
-        "optimizers", "alpha, number(1 - self.beta_1), number(1 - self.beta_2)",
+        "optimizers.adam", "alpha, number(1 - self.beta_1), number(1 - self.beta_2)",
         "alpha, number(1 - self.beta_2), number(1 - self.beta_1)", OPTIMIZER, None),
     "Adam forgets to square the gradient": (
         "kernels.adam", "v += (g * g - v)", "v += (abs(g) - v)", OPTIMIZER, "im2col"),
     "momentum is added, not subtracted": (
-        "optimizers", "m[...] = momentum * m - lr * g", "m[...] = momentum * m + lr * g", OPTIMIZER, None),
+        "optimizers.sgd", "m[...] = momentum * m - lr * g", "m[...] = momentum * m + lr * g", OPTIMIZER, None),
     "Nesterov is plain momentum": (
-        "optimizers", "w += momentum * m - lr * g if self.nesterov else m", "w += m", OPTIMIZER, None),
+        "optimizers.sgd", "w += momentum * m - lr * g if self.nesterov else m", "w += m", OPTIMIZER, None),
     "momentum is forgotten between steps": (
-        "optimizers", ' (m,) = remembered\n', " m = np.zeros_like(w)\n", OPTIMIZER, None),
+        "optimizers.sgd", ' (m,) = remembered\n', " m = np.zeros_like(w)\n", OPTIMIZER, None),
     "all parameters share one slot": (
-        "optimizers", "remembered = self.slots.setdefault(name, {})",
+        "optimizers.optimizer", "remembered = self.slots.setdefault(name, {})",
         "remembered, key = self.slots.setdefault(name, {}), 0",
         f"{GOLDEN}::test_an_optimizer_remembers_each_parameter_on_its_own", None),
 }
