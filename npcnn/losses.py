@@ -18,7 +18,8 @@ derivative of softmax, which contains p[r]: 0/0 once p[r] underflows. Multiplied
     l     = -log(p[r]) = log(sum over k' of exp(z[k'])) - z[r]
     dz[k] = p[r] ((1 if k = r else 0) - p[k]) * (-1 / p[r])  =  p[k] - (1 if k = r else 0)
 
-so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does.
+so a model that ends in softmax is trained with its softmax and its loss joined, as Keras on TensorFlow does; one that
+ends in a sigmoid, with its sigmoid and binary cross-entropy.
 
 For `compile`, a loss is any object with forward(y_true, y_pred) -> (value, cache) and backward(cache) -> dy_pred. K is
 the number of classes, or of outputs.
