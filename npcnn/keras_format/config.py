@@ -18,7 +18,7 @@ from npcnn.errors import FileFormatError
 from npcnn.keras_arguments import NEUTRAL
 from npcnn.keras_format.archive import short
 from npcnn.layers import Conv2D, Input, Layer
-from npcnn.layers.layer import own_arguments
+from npcnn.layers.bookkeeping import own_arguments
 
 LAYERS: dict[str, type[Layer]] = {
     name: getattr(layers, name)

@@ -1,4 +1,4 @@
-"""What a model is made of; one class a file. `layer.py` says what every layer promises; `dense.py` is the simplest.
+"""What a model is made of; one class a file. `layer.py` says what a layer is; `dense.py` is the simplest with weights.
 
 One alphabet, in every docstring and comment of the package:
 

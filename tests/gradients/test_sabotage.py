@@ -401,7 +401,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "None, conv.bias_regularizer", f"{GOLDEN}::test_the_penalty_is_part_of_the_loss_on_every_rung", None),
     # ------------------------------------------------------------ frozen layers
     "the optimizer gets frozen parameters too": (
-        "layers.layer", "return self.params if self.trainable else {}", "return self.params", FROZEN, None),
+        "layers.bookkeeping", "return self.params if self.trainable else {}", "return self.params", FROZEN, None),
     "a layer in a frozen model is not frozen": (
         "model", "            inner.trainable = inner.trainable and self.trainable\n", "",
         f"{FREEZING}::test_a_model_or_layer_may_be_made_frozen", None),
