@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn import kernels as ladder
 from npcnn.checks import check_count, check_padding, check_pair
 from npcnn.kernels.windows import find_pads, output_size
 from npcnn.layers.layer import Shape
@@ -16,20 +17,46 @@ Pair = int | tuple[int, int]
 class Conv2D(WeightedLayer):
     """Slide F filters of KH x KW x C weights over an image and take a dot product at every stop.
 
-    Forward, for the output at row i, column j, filter f (x padded with zeros where padding="same"):
+    Forward, for the output at row i, column j, filter f, where the filter moves by one pixel at a time (stride 1):
 
-        y[n, i, j, f] = b[f] + sum over kh, kw, c of  x[n, i SH + kh DH, j SW + kw DW, c] * w[kh, kw, c, f]
+        y[n, i, j, f] = b[f] + sum over kh, kw, c of  x[n, i + kh, j + kw, c] * w[kh, kw, c, f]
 
     Backward. Each product above has two factors; the gradient of one is dy times the other, summed over every
     output in which that factor took part:
 
-        dw[kh, kw, c, f]                 = sum over n, i, j  of  x[n, i SH + kh DH, j SW + kw DW, c] * dy[n, i, j, f]
-        dx[n, i SH + kh DH, j SW + kw DW, c]  +=  w[kh, kw, c, f] * dy[n, i, j, f]    for all i, j, kh, kw, f
-        db[f]                            = sum over n, i, j  of  dy[n, i, j, f]
+        dw[kh, kw, c, f]          = sum over n, i, j of  x[n, i + kh, j + kw, c] * dy[n, i, j, f]
+        dx[n, i + kh, j + kw, c] += w[kh, kw, c, f] * dy[n, i, j, f]    for all i, j, kh, kw, f
+        db[f]                     = sum over n, i, j of  dy[n, i, j, f]
+
+    An image of 3 x 3 pixels, and one filter of 2 x 2:
+
+    >>> conv = Conv2D(1, 2)
+    >>> conv.build((3, 3, 1))
+    >>> conv.set_weights([np.reshape([1, 2, 0, -1], (2, 2, 1, 1)), np.zeros(1)])
+    >>> y, cache = conv.forward(np.arange(1.0, 10).reshape(1, 3, 3, 1))  # rows 1 2 3, 4 5 6, 7 8 9
+    >>> y[0, :, :, 0]                              # at the top left 1 * 1 + 2 * 2 + 4 * 0 + 5 * -1
+    array([[0., 2.],
+           [6., 8.]])
+
+    Two outputs have a gradient, at the top left and at the bottom right. Both saw the pixel in the middle, so its
+    gradient has a part from each, 1 * -1 + 10 * 1:
+
+    >>> dx, grads = conv.backward(np.reshape([1.0, 0.0, 0.0, 10.0], (1, 2, 2, 1)), cache)
+    >>> dx[0, :, :, 0]
+    array([[  1.,   2.,   0.],
+           [  0.,   9.,  20.],
+           [  0.,   0., -10.]])
+    >>> grads["kernel"][:, :, 0, 0]                # the patch of the first, plus 10 times that of the second
+    array([[51., 62.],
+           [84., 95.]])
+
+    In general the filter moves by SH rows and SW columns, and its taps are DH and DW apart. Then in all three
+    equations x and dx stand at
+
+        x[n, i SH + kh DH, j SW + kw DW, c]            (x padded with zeros where padding="same")
 
     (This is what the field calls convolution; mathematicians, who flip the filter first, say cross-correlation.)
-    `forward` and `backward` are in `npcnn/layers/weighted.py`; they call the sums, which `npcnn/kernels/conv2d.py`
-    writes out once per rung of the ladder, slowest and clearest first, and the activation if there is one.
+    The sums are in `npcnn/kernels/conv2d.py`, written once for each rung of the ladder, slowest and clearest first.
 
     Shapes: x (N, H, W, C), w (KH, KW, C, F), b (F,), y (N, OH, OW, F), where, for the height,
 
@@ -90,8 +117,23 @@ class Conv2D(WeightedLayer):
         if OH < 1 or OW < 1:
             size = f"kernel_size {self.kernel_size} at dilation_rate {self.dilation_rate}"
             raise self.error(f"{size} is larger than the {H} x {W} input; use a smaller kernel or padding='same'")
-        self.geometry = self.strides, self.pads, self.dilation_rate
         self.allocate((H, W, C), (OH, OW, self.filters), rng)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y (N, OH, OW, F), or its activation if there is one, and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, _ = ladder.find(self.operation, self.rung)
+        y, cache = forward(x, *self.kernel_and_bias(), self.strides, self.pads, self.dilation_rate)
+        y, activation_cache = self.activate(y, training)
+        return y, (cache, activation_cache, len(x))
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dx and {"kernel": dw, "bias": db}, given dy; what came last, the activation, goes back first."""
+        cache, activation_cache, N = cache
+        dy = self.backward_of_activation(self.check_gradient(dy, N), activation_cache)
+        _, backward = ladder.find(self.operation, self.rung)
+        dx, dw, db = backward(dy, cache, self.needs_dx)
+        return dx, self.name_gradients(dw, db)
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The kernel (KH, KW, C, F) and the bias (F,), for images of `input_shape` (H, W, C)."""

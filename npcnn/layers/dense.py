@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn import kernels as ladder
 from npcnn.checks import check_count
 from npcnn.layers.layer import Shape
 from npcnn.layers.weighted import WeightedLayer
@@ -23,8 +24,22 @@ class Dense(WeightedLayer):
         dx = dy w^T            dx[n, c] = sum over u of  dy[n, u] * w[c, u]
         db = rows of dy, summed    db[u] = sum over n of  dy[n, u]
 
-    `forward` and `backward` are in `npcnn/layers/weighted.py`: they call the products in `npcnn/kernels/dense.py`, and
-    the activation if there is one.
+    One example with two numbers, and two units:
+
+    >>> dense = Dense(2)
+    >>> dense.build((2,))
+    >>> dense.set_weights([np.array([[2.0, 0.0], [-1.0, 1.0]]), np.array([1.0, 0.0])])
+    >>> y, cache = dense.forward(np.array([[3.0, 4.0]]))
+    >>> y                                          # 3 * 2 + 4 * -1 + 1  and  3 * 0 + 4 * 1 + 0
+    array([[3., 4.]])
+    >>> dx, grads = dense.backward(np.array([[1.0, 10.0]]), cache)
+    >>> dx                                         # 1 * 2 + 10 * 0  and  1 * -1 + 10 * 1
+    array([[2., 9.]])
+    >>> grads["kernel"]                            # each x[c] times each dy[u]
+    array([[ 3., 30.],
+           [ 4., 40.]])
+
+    The products are in `npcnn/kernels/dense.py`.
 
     Shapes: x (N, C), w (C, U), b (U,), y (N, U). Of an x with more axes, (N, ..., C), each row along the last one is an
     example of its own, and y is (N, ..., U); to take images as a whole, put a Flatten in front.
@@ -65,10 +80,27 @@ class Dense(WeightedLayer):
         shape = self.check_input_shape(input_shape)
         self.allocate(shape, (*shape[:-1], self.units), rng)
 
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return y = x w + b, or its activation if there is one, and the cache for `backward`."""
+        x = self.check_input(x)
+        forward, _ = ladder.find(self.operation, self.rung)
+        y, cache = forward(rows(x), *self.kernel_and_bias())
+        y, activation_cache = self.activate(y.reshape(len(x), *self.output_shape), training)
+        return y, (cache, activation_cache, len(x))
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """Return dx and {"kernel": dw, "bias": db}, given dy; what came last, the activation, goes back first."""
+        cache, activation_cache, N = cache
+        dy = self.backward_of_activation(self.check_gradient(dy, N), activation_cache)
+        _, backward = ladder.find(self.operation, self.rung)
+        dx, dw, db = backward(rows(dy), cache, self.needs_dx)
+        return None if dx is None else dx.reshape(N, *self.input_shape), self.name_gradients(dw, db)
+
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The kernel (C, U) and the bias (U,), for inputs of `input_shape` (..., C)."""
         return self._with_bias((self.check_input_shape(input_shape)[-1], self.units))
 
-    def rows(self, array: np.ndarray) -> np.ndarray:
-        """x or dy as rows of its last axis: the product does not know what the axes before it mean."""
-        return array.reshape(-1, array.shape[-1])
+
+def rows(array: np.ndarray) -> np.ndarray:
+    """Return x or dy as rows of its last axis: the product does not know what the axes before it mean."""
+    return array.reshape(-1, array.shape[-1])

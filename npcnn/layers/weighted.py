@@ -1,4 +1,4 @@
-"""What Conv2D and Dense do alike: a kernel, perhaps a bias, perhaps an activation behind them."""
+"""What Conv2D and Dense share beside their arithmetic: arguments, the making of weights, an activation behind them."""
 
 import copy
 import math
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from npcnn import initializers, regularizers
-from npcnn import kernels as ladder
 from npcnn.checks import check_flag
 from npcnn.layers.activation import describe_activation, find_activation
 from npcnn.layers.layer import Layer, Shape
@@ -17,12 +16,10 @@ from npcnn.layers.layer import Layer, Shape
 class WeightedLayer(Layer):
     """A layer with params "kernel" (w in the equations) and "bias" (b), and an activation applied to its output.
 
-    A subclass states its equations in its docstring, and explains the arguments; `operation` names the functions in
-    `npcnn.kernels` that compute them.
+    A subclass states its equations, explains the arguments, and has forward and backward.
     """
 
     operation: str  # as `npcnn.kernels` calls it
-    geometry: tuple = ()  # what its kernels are told beside x, w and b
 
     def __init__(
         self,
@@ -42,28 +39,15 @@ class WeightedLayer(Layer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer, f"{self}: kernel_regularizer")
         self.bias_regularizer = regularizers.get(bias_regularizer, f"{self}: bias_regularizer")
 
-    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
-        """Return the activation of y = f(x; w, b), and the cache for `backward`."""
-        x = self.check_input(x)
-        forward, _ = ladder.find(self.operation, self.rung)
-        y, cache = forward(self.rows(x), *self.kernel_and_bias(), *self.geometry)
-        y = y.reshape(len(x), *self.output_shape)
-        y, activation_cache = self.activation.forward(y, training) if self.activation else (y, None)
-        return y, (cache, activation_cache, len(x))
+    def activate(self, y: np.ndarray, training: bool) -> tuple[np.ndarray, Any]:
+        """Return the activation of y, if there is one, and its cache."""
+        return self.activation.forward(y, training) if self.activation else (y, None)
 
-    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
-        """Return dx and {"kernel": dw, "bias": db}, given dy: back through the activation, then through f."""
-        cache, activation_cache, N = cache
-        dy = self.check_gradient(dy, N)
+    def backward_of_activation(self, dy: np.ndarray, cache: Any) -> np.ndarray:
+        """Return the gradient with respect to what went into the activation."""
         if self.activation:
-            dy, _ = self.activation.backward(dy, activation_cache)
-        _, backward = ladder.find(self.operation, self.rung)
-        dx, dw, db = backward(self.rows(dy), cache, self.needs_dx)
-        return None if dx is None else dx.reshape(N, *self.input_shape), self.name_gradients(dw, db)
-
-    def rows(self, array: np.ndarray) -> np.ndarray:
-        """x or dy, in the shape that the kernels take."""
-        return array
+            dy, _ = self.activation.backward(dy, cache)
+        return dy
 
     @property
     def multiply_adds(self) -> int:

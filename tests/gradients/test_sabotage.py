@@ -330,7 +330,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "layers.softmax", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)",
         ACTIVATIONS, None),
     "the activation is forgotten in backward": (
-        "layers.weighted", "dy, _ = self.activation.backward(dy, activation_cache)", "pass",
+        "layers.weighted", "dy, _ = self.activation.backward(dy, cache)", "pass",
         f"{COMPLEX}::test_conv2d_with_an_activation_and_without_a_bias", None),
     "the gradients are under each other's names": (
         "layers.weighted", '{"kernel": dw, "bias": db} if', '{"kernel": dw, "bias": dw.sum(axis=0)} if', DENSE, None),
