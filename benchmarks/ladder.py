@@ -21,7 +21,7 @@ import common
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from npcnn import kernels, optimizers, training
+from npcnn import batches, kernels, optimizers, planning
 from npcnn.kernels import sharing
 
 BATCH = 64
@@ -55,7 +55,7 @@ def passes(model: Any, x: Any, y: Any) -> tuple[list, list, list, list]:
 
     Inputs and gradients have one more item: the model's output, and the gradient of it.
     """
-    plan = training.make_plan(model.layers, model.dtype, model.loss)
+    plan = planning.make_plan(model.layers, model.dtype, model.loss)
     activations, caches = [x], []
     for step in plan.steps:
         output, cache = step.forward(activations[-1], True)
@@ -122,8 +122,8 @@ def nonzero_shares(model: Any, x: Any, y: Any) -> dict[str, float]:
 
 def pool_tasks(model: Any, x: Any, y: Any) -> dict[tuple[int, int], Task]:
     """Return {(npcnn's threads, BLAS' threads): task}: forward and backward of im2col, part by part."""
-    plan = training.make_plan(model.layers, model.dtype, model.loss)
-    parts = list(training.cut(np.arange(len(x)), sharing.PART))
+    plan = planning.make_plan(model.layers, model.dtype, model.loss)
+    parts = list(batches.cut(np.arange(len(x)), sharing.PART))
 
     def part_pass(part: Any) -> None:
         output, caches = plan.forward(x[part], training=True)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from npcnn.checks import check_fraction
-from npcnn.training import cut
 
 Batch = tuple[np.ndarray, Any, np.ndarray | None]
 
@@ -200,3 +199,9 @@ def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
     for label, weight in class_weight.items():
         table[label] = weight
     return table[labels]
+
+
+def cut(items: Any, size: int) -> Iterator[Any]:
+    """Yield runs of `size` items; the last may be shorter."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -56,7 +56,7 @@ class Progress(AbstractContextManager["Progress"]):
 def summary_table(model: Any, layers: list[Any], steps: list[Any]) -> str:
     """Return a table: every layer, its output shape, its parameters, its multiply-adds for one image, its kernels.
 
-    `steps` are what the model makes of its layers (see `npcnn.training.make_plan`): some run as one. It makes nothing
+    `steps` are what the model makes of its layers (see `npcnn.planning.make_plan`): some run as one. It makes nothing
     of them, and they have neither shapes nor weights, before it is built.
     """
     fused = {part.name for step in steps if isinstance(step, ConvReLUMaxPool) for part in (step.conv, step.pool)}

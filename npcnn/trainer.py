@@ -30,8 +30,9 @@ from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import get as metric_named
+from npcnn.planning import make_plan
 from npcnn.threads import Workers, flag_interrupt, share
-from npcnn.training import Plan, make_plan, train_step
+from npcnn.training import Plan, train_step
 
 
 class Trainer:

@@ -1,7 +1,7 @@
 """Change npcnn in every small way a program can be wrong, one at a time, and count how many changes the tests notice.
 
-    python tests/mutation.py                       all of kernels/, layers/, checks.py, losses.py and so on
-    python tests/mutation.py npcnn/losses.py       some of it
+    python tests/mutation.py                       all of kernels/, layers/, losses/, checks.py and so on
+    python tests/mutation.py npcnn/losses          some of it
 
 A mutant is one module with one operator, comparison or constant changed (+ for -, < for <=, 0 for 1, "not" in front of
 a condition), or with one statement left out: a sum, a call, an error that is raised, what is written into an array or
@@ -29,9 +29,9 @@ ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE / "gradients")]
 from planting import Planter, source_of  # noqa: E402
 
-TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses.py", "npcnn/optimizers"]
+TARGETS = ["npcnn/kernels", "npcnn/layers", "npcnn/checks.py", "npcnn/losses", "npcnn/optimizers"]
 TARGETS += ["npcnn/regularizers.py", "npcnn/metrics.py"]
-TESTS = [  # those that kill most, and fastest, first; for losses.py, test_losses.py before them all
+TESTS = [  # those that kill most, and fastest, first; a module's own before them all
     "gradients/test_golden_values.py",
     "test_layers.py",
     "test_losses.py",

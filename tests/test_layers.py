@@ -15,7 +15,7 @@ from npcnn import Sequential, activations, kernels, layers
 from npcnn.kernels import RUNGS
 from npcnn.kernels.windows import NO_PADS
 from npcnn.layers import elementwise
-from npcnn.training import make_plan
+from npcnn.planning import make_plan
 
 
 def one_image(rows):

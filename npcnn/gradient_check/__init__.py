@@ -45,8 +45,9 @@ from npcnn.gradient_check.report import GradientError, Result, Row
 from npcnn.gradient_check.slopes import COMPLEX_STEP, METHODS, Arrays, Subject, compare, directions, rms
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.losses import get as loss_named
+from npcnn.planning import make_plan
 from npcnn.threads import Workers
-from npcnn.training import Plan, make_plan, pair, train_step
+from npcnn.training import Plan, pair, train_step
 
 __all__ = ["METHODS", "GradientError", "Result", "Row", "check_layer", "check_loss", "check_model"]
 

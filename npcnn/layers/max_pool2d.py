@@ -20,6 +20,16 @@ class MaxPool2D(SlidingPool):
 
         dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c],    winner(...) = row and column of the largest x
 
+    One window, of which 5 wins:
+
+    >>> pool = MaxPool2D(2)
+    >>> pool.build((2, 2, 1))
+    >>> y, cache = pool.forward(np.reshape([1.0, 5.0, 3.0, 2.0], (1, 2, 2, 1)))
+    >>> dx, _ = pool.backward(np.full((1, 1, 1, 1), 7.0), cache)
+    >>> y[0, :, :, 0], dx[0, :, :, 0]
+    (array([[5.]]), array([[0., 7.],
+           [0., 0.]]))
+
     A tie goes to the first of the window in row-major order. Ties are not rare: the background of a digit is exactly
     zero, so in most windows there all values tie. A NaN in the window wins, so that it is seen further on.
 

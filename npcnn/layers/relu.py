@@ -17,6 +17,13 @@ class ReLU(Layer):
 
     The derivative at exactly 0, where there is none, is taken as 0. NaN stays NaN.
 
+    >>> relu = ReLU()
+    >>> relu.build((3,))
+    >>> y, cache = relu.forward(np.array([[-2.0, 0.0, 3.0]]))
+    >>> dx, _ = relu.backward(np.array([[10.0, 10.0, 10.0]]), cache)
+    >>> y, dx
+    (array([[0., 0., 3.]]), array([[ 0.,  0., 10.]]))
+
     Keras' three arguments bend it further. With s the negative_slope, t the threshold and m the max_value:
 
         y = s (x - t)  where x <= t,        dx = s dy
@@ -53,17 +60,24 @@ class ReLU(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y = max(x, 0), or as the arguments say."""
         x = self.check_input(x)
-        low = self.negative_slope * (x - self.threshold) if self.negative_slope else 0
         # comparable(x) is x itself, except in the complex-step gradient check. Asked as "x <= 0", not "x > 0", so that
         # NaN, for which neither is true, passes.
-        y = np.where(comparable(x) <= self.threshold, low, x)
-        if self.max_value is not None:
-            y = np.where(comparable(x) >= self.max_value, self.max_value, y)
+        y = np.where(comparable(x) <= 0, 0, x) if self.is_plain else self._bend(x)
         return y, y
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return dx = dy where x was above the threshold, which is where y is."""
+        """Return dx = dy where x was positive, which is where y is; or as the arguments say."""
         y, dy = cache, self.check_gradient(dy, len(cache))
+        return np.where(comparable(y) > 0, dy, 0) if self.is_plain else self._bend_back(dy, y), {}
+
+    def _bend(self, x: np.ndarray) -> np.ndarray:
+        """Return y as s, t and m say."""
+        low = self.negative_slope * (x - self.threshold) if self.negative_slope else 0
+        y = np.where(comparable(x) <= self.threshold, low, x)
+        return y if self.max_value is None else np.where(comparable(x) >= self.max_value, self.max_value, y)
+
+    def _bend_back(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return dx as s, t and m say; y is above t where x was."""
         low = self.negative_slope * dy if self.negative_slope else 0
         dx = np.where(comparable(y) > self.threshold, dy, low)
-        return dx if self.max_value is None else np.where(comparable(y) < self.max_value, dx, 0), {}
+        return dx if self.max_value is None else np.where(comparable(y) < self.max_value, dx, 0)

@@ -19,8 +19,18 @@ class Softmax(Layer):
     Adding a constant to x changes nothing, so the row's maximum is subtracted first, and no exponential overflows. Nor
     can the sum of y change: it is always 1. So for a constant dy the backward pass returns zero.
 
+    >>> softmax = Softmax()
+    >>> softmax.build((3,))
+    >>> y, cache = softmax.forward(np.array([[2.0, 1.0, -1.0]]))
+    >>> y.round(3)
+    array([[0.705, 0.259, 0.035]])
+    >>> dx, _ = softmax.backward(np.array([[0.0, 1.0, 0.0]]), cache)
+    >>> dx.round(3)  # what raises y[1]: a higher x[1], and lower others; these sum to zero
+    array([[-0.183,  0.192, -0.009]])
+
     A model that ends in softmax and has cross-entropy as its loss does not use this backward pass in training; the
-    two are differentiated together, from the logits (see `npcnn.losses`).
+    two are differentiated together, from the logits (see `npcnn/losses/cross_entropy.py`, and `docs/loss.md`, "Softmax
+    with cross-entropy", which derives it).
 
     Shapes: x and y alike, (N, ..., K).
 

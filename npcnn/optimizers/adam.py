@@ -18,6 +18,16 @@ class Adam(Optimizer):
         v = v + (g^2 - v) (1 - beta_2)
         w = w - alpha m / (sqrt(v) + epsilon),    alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)
 
+    Three steps, of a weight with a large gradient and of one with a small:
+
+    >>> adam, w = Adam(learning_rate=0.1), np.array([1.0, 1.0])
+    >>> for _ in range(3):
+    ...     adam.update({"w": w}, {"w": np.array([100.0, 0.01])})
+    ...     print(w.round(3))
+    [0.9 0.9]
+    [0.8 0.8]
+    [0.7 0.7]
+
     m and v start at zero and so are too small at first; alpha makes up for both. Epsilon is added to the
     uncorrected sqrt(v), as in Keras; Algorithm 1 of the paper adds it to the corrected one (Kingma and Ba, "Adam: a
     method for stochastic optimization", 2015; section 2 gives this form too). The arithmetic: `npcnn/kernels/adam.py`.

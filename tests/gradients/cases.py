@@ -13,8 +13,9 @@ from npcnn import Sequential, layers
 from npcnn.kernels import RUNGS
 from npcnn.layers.elementwise import FUNCTIONS
 from npcnn.layers.layer import Layer
+from npcnn.planning import make_plan
 from npcnn.threads import Workers
-from npcnn.training import make_plan, train_step
+from npcnn.training import train_step
 
 COMPLEX_RUNGS = [rung for rung in RUNGS if rung != "fused"]  # fused takes real numbers only
 LAYER_RUNGS = [rung for rung in RUNGS if rung != "fused"]  # fused is three layers at once: it needs a model

@@ -197,15 +197,12 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         f"{EXACT}::test_what_does_not_fit_the_fused_rung_is_computed_all_the_same", None),
     # ------------------------------------------------------------ layers
     "ReLU's gate is on the wrong side": (
-        "layers.relu", "np.where(comparable(y) > self.threshold, dy, low)",
-        "np.where(comparable(y) <= self.threshold, dy, low)",
+        "layers.relu", "np.where(comparable(y) > 0, dy, 0)", "np.where(comparable(y) <= 0, dy, 0)",
         f"{COMPLEX}::test_layers_without_parameters", None),
     "ReLU's derivative at 0 is 1": (
-        "layers.relu", "np.where(comparable(y) > self.threshold", "np.where(comparable(y) >= self.threshold",
-        ACTIVATIONS,
-        None),
+        "layers.relu", "np.where(comparable(y) > 0", "np.where(comparable(y) >= 0", ACTIVATIONS, None),
     "ReLU leaks": (
-        "layers.relu", "self.threshold, dy, low)", "self.threshold, dy, 0.01 * dy)", MODEL, None),
+        "layers.relu", "np.where(comparable(y) > 0, dy, 0)", "np.where(comparable(y) > 0, dy, 0.01 * dy)", MODEL, None),
     "the slope is measured from 0, not from the threshold": (
         "layers.relu", "self.negative_slope * (x - self.threshold)", "self.negative_slope * x", WORKED, None),
     "the end has a gradient": (
@@ -339,10 +336,10 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         f"{EXACT}::test_layers_without_parameters", None),
     # ------------------------------------------------------------ losses
     "the mean is not taken in backward": (
-        "losses", "self.backward_each(cache) / count", "self.backward_each(cache)",
+        "losses.loss", "self.backward_each(cache) / count", "self.backward_each(cache)",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the mean is taken over the classes": (
-        "losses", "self.backward_each(cache) / count", "self.backward_each(cache) / cache[0].shape[-1]",
+        "losses.loss", "self.backward_each(cache) / count", "self.backward_each(cache) / cache[0].shape[-1]",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the mean is taken twice": (
         "training", "plan.loss.backward(cache)", "plan.loss.backward(cache) / len(x)", MEAN, None),
@@ -357,36 +354,38 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "a block of a dense layer's rows is left out": (
         "kernels.dense", "blocks(len(x), w))", "blocks(len(x), w)[1:])", BLOCKS, None),
     "the label's own class is not subtracted": (
-        "losses", "dz[np.arange(len(labels)), labels] -= 1", "dz[np.arange(len(labels)), labels] -= 0",
+        "losses.cross_entropy", "dz[np.arange(len(labels)), labels] -= 1", "dz[np.arange(len(labels)), labels] -= 0",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "one example for all labels": (
-        "losses", "dz[np.arange(len(labels)), labels] -= 1", "dz[0, labels] -= 1",
+        "losses.cross_entropy", "dz[np.arange(len(labels)), labels] -= 1", "dz[0, labels] -= 1",
         f"{COMPLEX}::test_cross_entropy_of_class_numbers", None),
     "the sign of the loss": (
-        "losses", "return -log_q[np.arange(len(y_true)), y_true]", "return log_q[np.arange(len(y_true)), y_true]",
+        "losses.cross_entropy", "return -log_q[np.arange(len(y_true)), y_true]",
+        "return log_q[np.arange(len(y_true)), y_true]",
         GOLDEN_LOSS, None),
     "clipped probabilities still have a gradient": (
-        "losses", "np.where(inside, dz / p, 0)", "dz / p", GOLDEN_LOSS, None),
+        "losses.cross_entropy", "np.where(inside, dz / p, 0)", "dz / p", GOLDEN_LOSS, None),
     "the maximum is not subtracted": (
-        "losses", "z = z - comparable(z).max(axis=1, keepdims=True)", "z = z + 0",
+        "losses.cross_entropy", "z = z - comparable(z).max(axis=1, keepdims=True)", "z = z + 0",
         f"{TIES}::test_logits_of_a_thousand_neither_overflow_nor_lose_the_gradient", None),
     "probabilities are not brought to the sum 1": (
-        "losses", "q = y_pred / total", "q = y_pred / 1",
+        "losses.cross_entropy", "q = y_pred / total", "q = y_pred / 1",
         f"{COMPLEX}::test_cross_entropy_of_distributions", None),
     "the gradient does not know of the weights of examples": (
-        "losses", "return dy_pred if weights is None else dy_pred * weights[..., None]", "return dy_pred",
+        "losses.loss", "return dy_pred if weights is None else dy_pred * weights[..., None]", "return dy_pred",
         WEIGHTED, None),
     "the mean is taken over the weights": (
-        "losses", "return each.mean(), (cache, each.size, weights)",
+        "losses.loss", "return each.mean(), (cache, each.size, weights)",
         "return each.mean() if weights is None else each.sum() / weights.sum(), (cache, each.size, weights)",
         WEIGHTED, None),
     "labels are smoothed in the loss, not in its gradient": (
-        "losses", "return -(t * log_q).sum(axis=1), (q, t, quotient)",
+        "losses.cross_entropy", "return -(t * log_q).sum(axis=1), (q, t, quotient)",
         "return -(t * log_q).sum(axis=1), (q, y_true, quotient)", WEIGHTED, None),
     "binary: a yes costs, a no does not": (
-        "losses", "each = -(t * np.log(p) + (1 - t) * np.log(1 - p))", "each = -(t * np.log(p))", WEIGHTED, None),
+        "losses.binary_cross_entropy", "each = -(t * np.log(p) + (1 - t) * np.log(1 - p))",
+        "each = -(t * np.log(p))", WEIGHTED, None),
     "the squared error's gradient lacks the 2": (
-        "losses", "return 2 * cache / cache.shape[-1]", "return cache / cache.shape[-1]", ANY_SHAPE, None),
+        "losses.mean_errors", "return 2 * cache / cache.shape[-1]", "return cache / cache.shape[-1]", ANY_SHAPE, None),
     # ------------------------------------------------------------ penalties on weights
     "the penalty is not in the gradient": (
         "training", "step_grads[key] + pull", "step_grads[key]", PENALTY, None),
@@ -414,7 +413,7 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
     "a layer that is fused cannot be frozen": (
         "layers.conv_relu_max_pool", "self.trainable = conv.trainable", "self.trainable = True", FROZEN, "fused"),
     "backward ends at the first layer that is frozen": (
-        "training", "if step.params and step.trainable)", "if step.params and not step.trainable)", FROZEN, None),
+        "planning", "if step.params and step.trainable)", "if step.params and not step.trainable)", FROZEN, None),
     # ------------------------------------------------------------ optimizers
     "RMSprop's epsilon is outside the root": (
         "optimizers.rmsprop", "g / np.sqrt(variance + self.epsilon)", "g / (np.sqrt(variance) + self.epsilon)",

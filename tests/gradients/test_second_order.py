@@ -12,7 +12,7 @@ import pytest
 from cases import COMPLEX_RUNGS, small_batch, small_model
 
 from npcnn import losses
-from npcnn.training import make_plan
+from npcnn.planning import make_plan
 
 H = 1e-30
 
