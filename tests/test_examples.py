@@ -19,6 +19,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def run(folder, name, *arguments, expect=0):
     """Run an example in `folder`, where there is no MNIST, and return what it printed."""
     environment = os.environ | {"NPCNN_DATA_DIR": str(folder / "no data here"), "MPLBACKEND": "Agg"}
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # a busy machine waits long for threads that take turns
     command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == expect, done.stdout + done.stderr
@@ -131,6 +132,14 @@ def saved_after_an_epoch(path, validation_data):
     model.fit(x[:500, ..., None] / np.float32(255), y[:500], epochs=1, validation_data=validation, verbose=0)
     model.save(path)
     return model
+
+
+def test_a_loop_of_ten_lines_learns_the_digits(tmp_path):
+    source = (EXAMPLES / "ten_lines.py").read_text(encoding="utf-8")
+    loop = source[source.index("# The ten lines.") : source.index("    print(")]
+    assert len([line for line in loop.splitlines() if not line.strip().startswith("#")]) == 10
+    *_, last = run(tmp_path, "ten_lines.py").splitlines()
+    assert last.startswith("Epoch 3: loss 0.") and float(last.rpartition(" ")[2].rstrip("%")) > 90
 
 
 def test_evaluating_other_digits_than_training_validated_on_says_so(tmp_path):
