@@ -2,6 +2,14 @@
 
 Backpropagation is the loop in `Plan.backward`. By the chain rule, each layer turns dy, the gradient of the loss with
 respect to its output, into dx, the one with respect to its input; and that input is the output of the layer before.
+With nothing else to think of, forward and backward are
+
+    for layer in layers:                              for layer in reversed(layers):
+        x, cache = layer.forward(x)                       dy, grads = layer.backward(dy, caches.pop())
+        caches.append(cache)
+
+(`examples/ten_lines.py` is a whole training in this form.) Here come checks, layers that draw random numbers, layers
+that are frozen, and penalties on weights. What steps a model is made into is in `planning.py`.
 
 Threads share the work inside the kernels, by images or by weights (see `npcnn/kernels/sharing.py`). What is written
 here runs, in training, in one thread and on the whole batch; where nothing is trained, each thread takes whole batches.

@@ -129,9 +129,9 @@ def mutants(path):
 
 def tests_of(module):
     """Return the tests that a mutant of this module has to pass, those that are likely to notice it first."""
-    own = f"test_{module.split('.')[-1]}.py"
+    own = [f"test_{part}.py" for part in module.split(".")]
     more = [name for part, names in MORE.items() for name in names if f"{module}.".startswith(f"{part}.")]
-    first = [own, "test_layers.py", *more] if "layers" in module else [own]
+    first = [*own, *more] if "layers" in module else own
     return tuple(sorted([*TESTS, *more], key=lambda name: name not in first))
 
 
