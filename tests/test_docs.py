@@ -1,0 +1,71 @@
+"""The lesson in docs/ is true: its Python runs, its sums are right, and what it quotes stands in the code."""
+
+import ast
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LESSON = sorted(ROOT.glob("docs/*.md"))
+CHAPTERS = [page for page in LESSON if page.name != "README.md"]
+
+each_page = pytest.mark.parametrize("page", LESSON, ids=lambda page: page.name)
+each_chapter = pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+
+
+def blocks(page, language):
+    """The contents of all code blocks in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@each_chapter
+def test_python_in_the_lesson_prints_what_it_says(page):
+    failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert tried > 0 and failed == 0
+
+
+def test_sums_that_are_written_out_are_right():
+    lines = "".join(text for page in LESSON for text in blocks(page, "text"))
+    sums = re.findall(r"= +([-+*/(). \d]+?) += +(-?[\d.]+)(?=\s|$)", lines)  # as in "dx[0] = 1 * 2 + 3 = 5"
+    assert len(sums) > 20
+    for terms, total in sums:
+        assert eval(terms) == float(total), terms
+
+
+@each_page
+def test_what_is_quoted_stands_in_the_function_that_is_named(page):
+    for quoted in blocks(page, "python"):
+        header, quoted = quoted.split("\n", 1)
+        file, name = header.removeprefix("# ").split(", ")
+        assert without_indent(quoted) in without_indent(source(ROOT / file, name)), header
+
+
+def source(path, name):
+    """The source of a function or method, as "f" or "Class.method"."""
+    text = path.read_text("utf-8")
+    node = ast.parse(text)
+    for part in name.split("."):
+        node = next(child for child in node.body if getattr(child, "name", None) == part)
+    return ast.get_source_segment(text, node)
+
+
+def without_indent(code):
+    return "\n".join(line.strip() for line in code.splitlines() if line.strip())
+
+
+@each_page
+def test_every_test_that_is_named_exists(page):
+    for file, name in re.findall(r"`(tests/\S+\.py)::(\w+)`", page.read_text("utf-8")):
+        assert f"\ndef {name}(" in (ROOT / file).read_text("utf-8")
+
+
+@each_chapter
+def test_numbers_with_a_decimal_point_are_in_the_python_of_the_same_page(page):
+    prose = re.sub(r"^```(pycon|python)\n.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert decimals(prose) <= decimals("".join(blocks(page, "pycon")))
+
+
+def decimals(text):
+    return set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.]*\w)", text))
