@@ -2,8 +2,8 @@
 
     f'(x)  is about  (f(x + h) - f(x - h)) / 2h
 
-TODO: write `slope`. Then run this file: it prints the error of your slope for steps h from 0.1 down to 1e-15. Set BEST_H
-to the power of ten that serves best. Why is a smaller h not always better?
+TODO: write `slope`. Then run this file: it prints the error of your slope for steps h from 0.1 down to 1e-15. Set
+BEST_H to the power of ten that serves best. Why is a smaller h not always better?
 
 Read first: the top of npcnn/gradient_check/__init__.py.
 

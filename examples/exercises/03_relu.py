@@ -2,9 +2,9 @@
 
     y = max(x, 0)
 
-TODO: write `backward`. It is given dy = dL/dy, how much the loss L changes with each number of y, and returns dx = dL/dx.
-How much does y change with x where x is positive? Where it is negative? At x = 0 there is no derivative; take 0 there, as
-all frameworks do.
+TODO: write `backward`. It is given dy = dL/dy, how much the loss L changes with each number of y, and returns
+dx = dL/dx. How much does y change with x where x is positive? Where it is negative? At x = 0 there is no derivative;
+take 0 there, as all frameworks do.
 
 dy belongs to whoever called: do not change it, return a new array.
 
@@ -27,7 +27,5 @@ class MyReLU(Layer):
         return np.maximum(x, 0), x
 
     def backward(self, dy, cache):
-        """Return dx, and an empty dictionary: ReLU has no parameters."""
-        x = cache
+        """Return dx, {}: an empty dictionary, as ReLU has no parameters; `cache` is what forward returned beside y."""
         raise NotImplementedError("TODO")
-        return dx, {}

@@ -34,7 +34,5 @@ class MyDense(Layer):
         return x @ w + b, (x, w)
 
     def backward(self, dy, cache):
-        """Return dx, and the gradients of the parameters."""
-        x, w = cache
+        """Return dx, {"w": dw, "b": db}; `cache` is what forward returned beside y."""
         raise NotImplementedError("TODO")
-        return dx, {"w": dw, "b": db}

@@ -4,8 +4,8 @@
     l[n]    = -log p[n, r]       r = the right class, y_true[n]
     L       = the mean of l over the N examples
 
-TODO: derive dz = dL/dz on paper, and write it into `backward`. Put p into l first: l = log(sum over k of exp(z[k])) - z[r].
-Then differentiate with respect to z[r], and with respect to any other z[k]. Nothing is left but p and a 1.
+TODO: derive dz = dL/dz on paper, and write it into `backward`. Put p into l first: l = log(sum over k of exp(z[k]))
+- z[r]. Then differentiate with respect to z[r], and with respect to any other z[k]. Nothing is left but p and a 1.
 
 Read first: docs/backward.md, or what it links to about softmax with cross-entropy.
 
@@ -26,7 +26,5 @@ class MyCrossEntropy:
         return losses.mean(), (p, y_true)
 
     def backward(self, cache):
-        """Return dz (N, K)."""
-        p, y_true = cache
+        """Return dz (N, K); `cache` is what forward returned beside L."""
         raise NotImplementedError("TODO")
-        return dz

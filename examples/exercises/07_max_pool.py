@@ -32,8 +32,5 @@ class MyMaxPool(Layer):
         return x.reshape(N, H // 2, 2, W // 2, 2, C).max(axis=(2, 4)), x
 
     def backward(self, dy, cache):
-        """Return dx."""
-        x = cache
-        dx = np.zeros(x.shape)
+        """Return dx, {}; `cache` is what forward returned beside y."""
         raise NotImplementedError("TODO")
-        return dx, {}

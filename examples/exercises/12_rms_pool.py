@@ -4,9 +4,13 @@
 
 the root mean square of what is under the window: between the average and the maximum.
 
-TODO: derive dx on paper, then write `forward` and `backward`. `SlidingPool` has self.pool_size = (KH, KW), self.strides
-= (SH, SW) and self.output_shape = (OH, OW, C) ready; windows may overlap. `offsets` yields, for each place of the window,
-the rows and columns of x that it meets: x[:, rows, columns] is (N, OH, OW, C). Where a window is zero all over, so is y,
+TODO: derive dx on paper, then write `forward` and `backward`. From `SlidingPool` come self.pool_size = (KH, KW),
+self.strides = (SH, SW) and self.output_shape = (OH, OW, C); windows may overlap. `offsets` yields, for each place of
+the window, the rows and columns of x that it meets, so that x[:, rows, columns] is (N, OH, OW, C):
+
+    for kh, kw, rows, columns in offsets((OH, OW), self.pool_size, self.strides): ...
+
+Where a window is zero all over, so is y,
 and there is no derivative; return 0 there, not 0 / 0.
 
 Read first: npcnn/layers/average_pooling2d.py, which differs in two lines; exercise 6.
@@ -26,11 +30,8 @@ class MyRMSPool(SlidingPool):
 
     def forward(self, x, training=False):
         """Return y (N, OH, OW, C) for x (N, H, W, C), and what `backward` needs."""
-        (OH, OW, C), (KH, KW) = self.output_shape, self.pool_size
-        total = np.zeros((len(x), OH, OW, C), x.dtype)
-        for kh, kw, rows, columns in offsets((OH, OW), self.pool_size, self.strides):
-            raise NotImplementedError("TODO")
+        raise NotImplementedError("TODO")
 
     def backward(self, dy, cache):
-        """Return dx (N, H, W, C)."""
+        """Return dx, {}; dx is (N, H, W, C)."""
         raise NotImplementedError("TODO")

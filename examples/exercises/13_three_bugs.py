@@ -1,7 +1,7 @@
 """Exercise 13: three bugs, one in each of three backward passes.
 
-The same convolution (3 filters of 2 x 3, strides 1 down and 2 across, no padding), with one forward pass, which is right,
-and three backward passes, as on three rungs of npcnn's ladder of kernels. Each has one bug.
+One convolution (3 filters of 2 x 3, strides 1 down and 2 across, no padding) with one forward pass, which is right, and
+three backward passes, as on three rungs of npcnn's ladder of kernels. Each of them has one bug.
 
 TODO: find and mend them. Let the checker say which gradient is wrong, where, and by how much, before you read the code:
 

@@ -25,7 +25,7 @@ SHAPE = (4,)
 
 
 class MyLayer(Layer):
-    """y = ... TODO: its equation."""
+    """TODO: its equation, y = ..."""
 
     def build(self, input_shape, rng=None):
         """Allocate the parameters."""

@@ -1,13 +1,13 @@
 """Exercise 15: make training lose its determinism, and say why.
 
-npcnn gives the same bits for the same seed, on one thread and on sixteen: a batch is cut into parts, and the gradients of
-the parts are added in the order of the parts. Here is a small training with eight parts to a batch.
+npcnn gives the same bits for the same seed, on one thread and on sixteen: a batch is cut into parts, and the gradients
+of the parts are added in the order of the parts. Here is a small training with eight parts to a batch.
 
 TODO: (a) `three_numbers`: find three float32 whose sum depends on the order: (a + b) + c is not a + (b + c). Take some
 that differ in size.
 (b) In `train`, add the parts in the order in which eight threads might have finished: `arrivals.permutation(8)`, a new
-one in each step. Everything else stays as it is. Run this file: it trains twice, with other arrivals, and prints how far
-apart the weights are.
+one in each step. Everything else stays as it is. Run this file: it trains twice, with other arrivals, and prints how
+far apart the weights are.
 (c) Set WHY to the letter of the reason:
     "a"  the parts got other images          "c"  every addition rounds, so the order of a sum is part of its result
     "b"  float32 cannot hold large numbers   "d"  two threads write to one array at the same time

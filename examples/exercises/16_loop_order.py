@@ -5,8 +5,8 @@
 `given` goes through w down its columns: the next c is a whole row away in memory. All additions to one y happen in the
 order of c; the loops over n, c and u may change places as long as that stays true.
 
-TODO: write `reordered`: the same three lines of loops in an order in which the innermost goes along a row of w. Then run
-this file, which times both, and set MEASURED to the ratio that it prints.
+TODO: write `reordered`: the same three loops in an order in which the innermost goes along a row of w. Then run this
+file, which times both, and set MEASURED to the ratio that it prints.
 
 Read first: the "jit" section of npcnn/kernels/conv2d.py; benchmarks/README.md, which climbs the ladder.
 With NUMBA_DISABLE_JIT=1 in front of the command nothing is compiled, and a debugger can step through.

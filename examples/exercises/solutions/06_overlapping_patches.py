@@ -1,8 +1,8 @@
 """Solution 6.
 
-(b) += for =. A pixel that takes part in several outputs hears from each, and what it hears is added (exercise 1: what is
-used twice). With = only the last of them is left. So just the pixels with a count of 1, the corners, were right. In dw
-the = is right: there, the sum over all outputs is np.sum, and each weight is visited once.
+(b) += for =. A pixel that takes part in several outputs hears from each, and what it hears is added (exercise 1: what
+is used twice). With = only the last of them is left. So just the pixels with a count of 1, the corners, were right.
+In dw the = is right: there, the sum over all outputs is np.sum, and each weight is visited once.
 
 (a) One more output for each place of the filter at which it covers the pixel: a convolution's dx, if dy and w are ones.
 """

@@ -1,8 +1,12 @@
 """Solution 9.
 
-At the first step of Adam m_hat = g and v_hat = g^2, so w moves by lr g / |g| = lr, whether g is 0.001 or 1000: dividing
-by sqrt(v) takes out the size of the gradient, which differs wildly from layer to layer, and keeps its direction. Without
-the corrections m would be 0.1 g and sqrt(v) 0.03 |g|: a first step of three times lr.
+At the first step of Adam m_hat = g and v_hat = g^2, so w moves by lr g / |g| = lr, whether g is 0.001 or 1000:
+dividing by sqrt(v) takes out the size of the gradient, which differs wildly from layer to layer, and keeps its
+direction. Without the corrections m would be 0.1 g and sqrt(v) 0.03 |g|: a first step of three times lr.
+
+npcnn and Keras put both corrections into one number, alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t), and write w = w
+- alpha m / (sqrt(v) + epsilon). The same, but for epsilon, which is not corrected with v there: what Kingma and Ba
+call epsilon hat.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Solution 11.
 
-The patch at (i, j) has x[i + kh, j + kw] at its place (kh, kw). Seen from the place: all patches together have there the
-image, shifted by (kh, kw). Every pixel is copied up to KH KW times, nine times the memory for 3 x 3: that is the price
-for one product that BLAS does at full speed, where Python's loops need a microsecond for each multiply-add.
+The patch at (i, j) has x[i + kh, j + kw] at its place (kh, kw). Seen from the place: all patches together have there
+the image, shifted by (kh, kw). Every pixel is copied up to KH KW times, nine times the memory for 3 x 3: that is the
+price for one product that BLAS does at full speed, where Python's loops need a microsecond for each multiply-add.
 """
 
 import numpy as np

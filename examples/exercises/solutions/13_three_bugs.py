@@ -1,8 +1,8 @@
 """Solution 13.
 
-Loops: j * SH for j * SW. dx is wrong and dw too, db right: so it is neither dy nor the products, but where x is read. In
-the drawing the columns at the right are wrong, also those that only the last outputs see: nothing is ever added there.
-With equal strides nobody would notice, nor in an image with H = W, if SH were too large.
+Loops: j * SH for j * SW. dx is wrong and dw too, db right: so it is neither dy nor the products, but where x is read.
+In the drawing only the first column is right, the one that j = 0 alone meets, where a stride makes no difference.
+With equal strides nobody would ever notice.
 
 Im2col: dy^T x for x^T dy. Only dw is wrong, and nearly everywhere. Its shape, (F, KH KW C), was wrong as well; but
 reshape takes anything of the right size. With one filter the two are the same.
