@@ -16,8 +16,8 @@ come from npcnn and are right.
 """
 
 import numpy as np
+from numba import njit
 
-from npcnn.kernels.compile import jit
 from npcnn.kernels.conv2d import col2im, im2col
 from npcnn.layers import Layer
 
@@ -81,7 +81,7 @@ class Jit(Convolution):
         return dx, {"w": dw, "b": dy.sum(axis=(0, 1, 2))}
 
 
-@jit
+@njit
 def add_up(dy, x, w, dx, dw):
     """Add to dx and dw what each output gives them."""
     N, OH, OW, F = dy.shape

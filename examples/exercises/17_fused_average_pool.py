@@ -9,7 +9,7 @@ npcnn fuses the max pool in this way (npcnn/kernels/conv_relu_max_pool.py): z ne
 backward pass is which position won. Here several may pass the ReLU, so `passed` keeps one truth value for each of four.
 
 TODO: write both kernels as plain loops, with a z that is one number, not an array. When the marker has no more
-objections to the numbers, put @jit in front of each: it asks for that in the end. (Compiled code does not check
+objections to the numbers, put @njit in front of each: it asks for that in the end. (Compiled code does not check
 indices; so get them right in plain Python first.)
 
 Read first: the top of npcnn/kernels/conv_relu_max_pool.py; npcnn/layers/average_pooling2d.py.
@@ -19,8 +19,8 @@ Read first: the top of npcnn/kernels/conv_relu_max_pool.py; npcnn/layers/average
 """
 
 import numpy as np
+from numba import njit
 
-from npcnn.kernels.compile import jit
 from npcnn.layers import Layer
 
 

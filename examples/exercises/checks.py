@@ -1,5 +1,4 @@
-"""What the marker asks of each exercise: a function each, under its name, which returns praise or raises
-`StillWrongError`.
+"""What the marker asks of each exercise: a function of its name, which returns praise or raises `StillWrongError`.
 
 Reading a check before its exercise gives no solution away, but spoils some of the fun.
 """
@@ -7,6 +6,7 @@ Reading a check before its exercise gives no solution away, but spoils some of t
 import itertools
 import math
 
+import numba
 import numpy as np
 
 from npcnn import Sequential, layers, losses, optimizers
@@ -178,9 +178,9 @@ class Chain(layers.Layer):
             isinstance(found, tuple) and len(found) == 2, f"backward must return dx and a list of grads, got {found!r}."
         )
         dx, grads = found
-        wanted = [list(layer.params) for layer in self.stack]
-        got = [list(of_layer) for of_layer in grads]
-        ask(got == wanted, f"the grads of these layers must have the keys {wanted}, first layer first; got {got}.")
+        wanted = [{key: p.shape for key, p in layer.params.items()} for layer in self.stack]
+        got = [{key: np.shape(g) for key, g in of_layer.items()} for of_layer in grads]
+        ask(got == wanted, f"the grads must have, first layer first, the keys and shapes {wanted}; got {got}.")
         return dx, {f"{i}/{key}": g for i, of_layer in enumerate(grads) for key, g in of_layer.items()}
 
 
@@ -345,6 +345,11 @@ def lost_determinism(exercise):
     return f"The weights of two runs are {apart:.0e} apart: the last digit, kept alive for 50 steps."
 
 
+def is_compiled(function) -> bool:
+    """Whether @njit stands in front of a function."""
+    return hasattr(function, "py_func") or numba.config.DISABLE_JIT
+
+
 class Rows:
     """An array w that notes in which order it is read."""
 
@@ -364,11 +369,11 @@ def loop_order(exercise):
     rng = np.random.default_rng(0)
     x, w = rng.integers(-4, 5, (3, 5)).astype("float32"), rng.integers(-4, 5, (5, 7)).astype("float32")
     ask(
-        hasattr(exercise.reordered, "__wrapped__"),
-        "keep @jit in front of reordered: Python's own loops are not the race.",
+        is_compiled(exercise.reordered),
+        "keep @njit in front of reordered: Python's own loops are not the race.",
     )
     rows, y = Rows(w), np.zeros((3, 7), "float32")
-    exercise.reordered.__wrapped__(x, rows, y)  # in plain Python
+    getattr(exercise.reordered, "py_func", exercise.reordered)(x, rows, y)
     ask_equal("y, in plain Python,", y, x @ w)
     pairs = [pair for pair in rows.read if isinstance(pair, tuple) and all(np.ndim(i) == 0 for i in pair)]
     along = sum(c == d and u + 1 == v for (c, u), (d, v) in itertools.pairwise(pairs))
@@ -402,8 +407,6 @@ def fused_average_pool(exercise):
         ask_gradients(check_layer(exercise.FusedAveragePool(), x))
     except StillWrongError as wrong:
         raise StillWrongError(f"forward is right. {wrong}") from None
-    plain = [
-        name for name in ("forward_kernel", "backward_kernel") if not hasattr(getattr(exercise, name), "__wrapped__")
-    ]
-    ask(not plain, f"all numbers are right. Now put @jit in front of {' and '.join(plain)}.")
+    plain = [name for name in ("forward_kernel", "backward_kernel") if not is_compiled(getattr(exercise, name))]
+    ask(not plain, f"all numbers are right. Now put @njit in front of {' and '.join(plain)}.")
     return "Three layers in one pass, compiled, the same numbers."

@@ -13,8 +13,8 @@ sizes to check with. (npcnn's kernels repeat the last position instead; here the
 """
 
 import numpy as np
+from numba import njit
 
-from npcnn.kernels.compile import jit
 from npcnn.kernels.conv2d import col2im, im2col
 from npcnn.layers import Layer
 
@@ -78,7 +78,7 @@ class Jit(Convolution):
         return dx, {"w": dw, "b": dy.sum(axis=(0, 1, 2))}
 
 
-@jit
+@njit
 def add_up(dy, x, w, dx, dw):
     """Add to dx and dw what each output gives them."""
     N, OH, OW, F = dy.shape

@@ -9,13 +9,12 @@ machine gave; yours gives another number.
 import time
 
 import numpy as np
+from numba import njit
 
-from npcnn.kernels.compile import jit
-
-MEASURED = 9.9
+MEASURED = 61.3
 
 
-@jit
+@njit
 def given(x, w, y):
     """Add x w to y."""
     N, C = x.shape
@@ -26,7 +25,7 @@ def given(x, w, y):
                 y[n, u] += x[n, c] * w[c, u]
 
 
-@jit
+@njit
 def reordered(x, w, y):
     """Add x w to y."""
     N, C = x.shape
@@ -38,12 +37,12 @@ def reordered(x, w, y):
 
 
 def seconds(kernel):
-    """Return the least of five times, for a batch of 32 in a layer of 1,600 inputs and 512 outputs."""
+    """Return the least of five times, for a batch of 32 in a layer of 1,600 inputs and 500 outputs."""
     rng = np.random.default_rng(0)
-    x, w = rng.random((32, 1600), dtype="float32"), rng.random((1600, 512), dtype="float32")
+    x, w = rng.random((32, 1600), dtype="float32"), rng.random((1600, 500), dtype="float32")
     times = []
     for _ in range(6):  # the first compiles
-        y = np.zeros((32, 512), "float32")
+        y = np.zeros((32, 500), "float32")
         start = time.perf_counter()
         kernel(x, w, y)
         times.append(time.perf_counter() - start)

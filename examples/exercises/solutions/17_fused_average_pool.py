@@ -7,12 +7,12 @@ positions drop out, every position that passed has to be visited: less is gained
 """
 
 import numpy as np
+from numba import njit
 
-from npcnn.kernels.compile import jit
 from npcnn.layers import Layer
 
 
-@jit
+@njit
 def forward_kernel(x, w, b, y, passed):
     """Fill y (N, OH, OW, F), and passed (N, OH, OW, F, 4): whether z_p > 0."""
     N, OH, OW, F = y.shape
@@ -28,7 +28,7 @@ def forward_kernel(x, w, b, y, passed):
                 y[n, i, j, f] += z / 4
 
 
-@jit
+@njit
 def backward_kernel(dy, x, w, passed, dx, dw, db):
     """Add to dx, dw and db, which are zeros."""
     N, OH, OW, F = dy.shape
