@@ -9,6 +9,7 @@ stands the name of a class; or, if it takes arguments, of a layer in the file, a
 
 import argparse
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -121,7 +122,8 @@ def check_everything(rng) -> list:
                 try:
                     result = check(rung, method)
                 except Exception as error:  # one broken layer does not hide the next
-                    failures.append(f"{name.strip()} on {rung}, {method}: {type(error).__name__}: {error}")
+                    where = f"{name.strip()} on {rung}" if rung else name.strip()
+                    failures.append(f"{where}, {method}: {type(error).__name__}: {error}")
                     cells.append("FAIL")
                     continue
                 cells.append(f"{result.max_error:.1e} < {result.tolerance:.0e}" if result.passed else "FAIL")
@@ -157,8 +159,17 @@ def find_layer(file: str, name: str):
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where numba looks for it
     spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise LookupError(f"{file} has no {name!r}")
     found = getattr(module, name)
-    return found() if isinstance(found, type) else found
+    if not isinstance(found, type):
+        return found
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        hint = f"make one in the file, as my_layer = {name}(...), and give its name"
+        raise LookupError(f"{name} cannot be made without arguments ({error}); {hint}") from None
+    return found()
 
 
 def check_own(layer, shape: tuple, images: int, rng) -> list:
@@ -203,7 +214,11 @@ def main() -> None:
         if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", arguments.shape):
             parser.error(f"--shape must be positive numbers, as 6,7,2, got {arguments.shape!r}")
         shape = tuple(int(size) for size in arguments.shape.split(","))
-        failures = check_own(find_layer(file, name), shape, arguments.images, rng)
+        try:
+            layer = find_layer(file, name)
+        except LookupError as error:
+            parser.error(str(error))
+        failures = check_own(layer, shape, arguments.images, rng)
     else:
         failures = check_everything(rng)
         show_what_right_and_wrong_look_like(rng)

@@ -145,6 +145,11 @@ def test_the_marker_prints_a_sentence_each_and_its_status_says_whether_all_are_s
     assert status == 2 and f"only 1 to {len(PATHS)}" in printed
 
 
+def test_the_marker_says_what_the_readme_quotes(tmp_path):
+    _, sentence = mark(changed(tmp_path, "06_overlapping_patches", "0] += dy", "0] = dy"))
+    assert f"```\n6, overlapping patches: not yet. {sentence}\n```" in (EXERCISES / "README.md").read_text()
+
+
 def test_pytest_marks_an_exercise_too():
     status, printed = run("-m", "pytest", "examples/exercises", "-k", "03", "-p", "no:cacheprovider")
     assert status == 1 and "still to do: 03_relu.py" in printed and "1 failed" in printed
