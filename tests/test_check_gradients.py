@@ -133,7 +133,7 @@ def test_one_wrong_layer_of_the_library_does_not_hide_the_others_and_is_drawn_at
     quick = [case for case in example["subjects"](rng) if case[0] in ("MaxPool2D", "Flatten", "Dense", "ReLU")]
     check.__globals__["subjects"] = lambda rng: quick
     failures = check(rng)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "MFDR"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line and line[0] in "MFDR"]
     assert [(line.split()[0], line.count("FAIL")) for line in lines] == [
         *4 * [("MaxPool2D", 4)],
         *4 * [("Dense", 0)],
