@@ -181,7 +181,7 @@ def check_own(layer, shape: tuple, images: int, rng) -> list:
         except TypeError as error:
             if "complex numbers" not in str(error):
                 raise
-            print(f"{method}: does not apply: forward takes real numbers only\n")
+            print(f"{method}: does not apply: {str(error).partition('; ')[0]}\n")
             continue
         if any("analytic" in problem for problem in result.problems):
             print(

@@ -80,11 +80,13 @@ def test_a_right_layer_of_ones_own_passes_by_every_method_that_applies(check):
     assert "exact: does not apply: the layer is not linear" in printed
 
 
-@pytest.mark.parametrize(("name", "why"), [("Size", "real numbers only"), ("Magnitude", "not an analytic")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("Size", "takes no complex numbers (ufunc"), ("Magnitude", "not an analytic")]
+)
 def test_where_a_method_does_not_apply_it_says_why_and_uses_the_others(check, name, why):
     status, printed = check(f"own.py:{name}", "--shape", "3,4")
     assert status == 0 and f"{name}, central" in printed
-    assert all(f"{method}: does not apply: forward" in printed for method in ("complex", "adjoint")) and why in printed
+    assert all(f"{method}: does not apply: " in printed for method in ("complex", "adjoint")) and why in printed
 
 
 def test_a_layer_that_takes_arguments_is_made_in_the_file(check):

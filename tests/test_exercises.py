@@ -100,7 +100,7 @@ WRONG = {
     "shifted": ("11_im2col", "x[:, kh : kh + OH, kw", "x[:, 0:OH, kw", "im2col(x, 2, 3) is wrong"),
     "no bias": ("11_im2col", " + b\n", "\n", "im2col is right. convolve(x, w, b) is wrong"),
     "a sum for a mean": ("12_rms_pool", "np.sqrt(total / (KH * KW))", "np.sqrt(total)", "y of MyRMSPool"),
-    "overwritten": ("12_rms_pool", "columns] += share", "columns] = share", "With window (3, 2) and strides (2, 1)"),
+    "overwritten": ("12_rms_pool", "columns] += share", "columns] = share", "Window (3, 2), strides (2, 1): "),
     "zero by zero": ("12_rms_pool", "np.where(y == 0, 1, KH * KW * y)", "(KH * KW * y)", "zero all over"),
     "two found": ("13_three_bugs", "range((F + 1) // 2)", "range(F // 2)", "Loops and Im2col are right so far. Jit:"),
     "a sign": ("14_a_layer_of_your_own", '"m": -dx', '"m": dx', "(-1 times that)"),
@@ -118,6 +118,12 @@ WRONG = {
         "reads w[0, 0], then w[1, 0]",
     ),
     "no ReLU": ("17_fused_average_pool", "if z > 0:", "if True:", "y is wrong in"),
+    "half done": (
+        "17_fused_average_pool",
+        "    N, OH, OW, F = dy.shape\n",
+        "    raise NotImplementedError\n",
+        "is right. still",
+    ),
     "not shared": ("17_fused_average_pool", "f] / 4\n", "f]\n", "(4 times that)"),
     "not compiled": (
         "17_fused_average_pool",

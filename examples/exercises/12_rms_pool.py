@@ -10,8 +10,8 @@ the window, the rows and columns of x that it meets, so that x[:, rows, columns]
 
     for kh, kw, rows, columns in offsets((OH, OW), self.pool_size, self.strides): ...
 
-Where a window is zero all over, so is y,
-and there is no derivative; return 0 there, not 0 / 0.
+Where a window is zero all over, so is y, and there is no derivative; return 0 there, not 0 / 0. If you add up in an
+array of the type of x, np.zeros(..., x.dtype), the checker can do its complex step, too.
 
 Read first: npcnn/layers/average_pooling2d.py, which differs in two lines; exercise 6.
 

@@ -3,6 +3,7 @@
 Reading a check before its exercise gives no solution away, but spoils some of the fun.
 """
 
+import contextlib
 import itertools
 import math
 
@@ -23,6 +24,17 @@ class StillWrongError(AssertionError):
 def normal(*shape, seed=RNG_SEED):
     """Return random numbers, the same each time."""
     return np.random.default_rng(seed).standard_normal(shape)
+
+
+@contextlib.contextmanager
+def after(progress):
+    """Put in front of what is still wrong, or still to do, what has been done already."""
+    try:
+        yield
+    except StillWrongError as wrong:
+        raise StillWrongError(f"{progress}{wrong}") from None
+    except NotImplementedError:
+        raise NotImplementedError(progress) from None
 
 
 def ask(condition, sentence) -> None:
@@ -135,10 +147,8 @@ def overlapping_patches(exercise):
             conv2d.col2im(np.ones((1, H - KH + 1, W - KW + 1, KH, KW, 1)), (H, W), (1, 1))[0, :, :, 0],
         )
     layer = exercise.MyConv2D()
-    try:
+    with after("the counts are right. Now mend backward. "):
         ask_gradients(check_layer(layer, normal(1, 6, 7, 1), "exact"))
-    except StillWrongError as wrong:
-        raise StillWrongError(f"the counts are right. Now mend backward. {wrong}") from None
     return "Each pixel hears from every output that saw it."
 
 
@@ -241,10 +251,8 @@ def im2col(exercise):
     x, w, b = normal(2, 5, 6, 3), normal(2, 3, 3, 4), normal(4)
     ask_equal("im2col(x, 2, 3)", exercise.im2col(x, 2, 3), conv2d.im2col(x, (2, 3), (1, 1), (1, 1)))
     y, _ = conv2d.forward_loops(x, w, b, (1, 1), ((0, 0), (0, 0)), (1, 1))
-    try:
+    with after("im2col is right. "):
         ask_equal("convolve(x, w, b)", exercise.convolve(x, w, b), y)
-    except StillWrongError as wrong:
-        raise StillWrongError(f"im2col is right. {wrong}") from None
     return "A convolution without a loop: the same numbers as by the definition."
 
 
@@ -260,12 +268,9 @@ def rms_pool(exercise):
             wanted[:, i, j] = np.sqrt(np.mean(window**2, axis=(1, 2)))
         what = f"y of MyRMSPool({size}, {pool.strides})"
         ask_equal(what, y, wanted)
-        try:
+        with after(f"forward is right. Window {size}, strides {pool.strides}: "):
             ask_gradients(check_layer(exercise.MyRMSPool(size, strides), x))
-        except StillWrongError as wrong:
-            raise StillWrongError(f"forward is right. With window {size} and strides {pool.strides}, {wrong}") from None
-    with np.errstate(all="ignore"):
-        dx, _ = pool.backward(np.ones_like(y), pool.forward(np.zeros_like(x))[1])
+    dx, _ = pool.backward(np.ones_like(y), pool.forward(np.zeros_like(x))[1])
     ask(np.all(dx == 0), f"right, but for a window that is zero all over: dx must be 0 there, got {dx.flat[0]}.")
     return "Forward, backward, overlapping windows and windows of zeros."
 
@@ -403,10 +408,8 @@ def fused_average_pool(exercise):
     conv.build((6, 7, 2))
     conv.set_weights(list(layer.params.values()))
     ask_equal("y", layer.forward(x)[0], layers.AveragePooling2D(2)(conv(x)))
-    try:
+    with after("forward is right. "):
         ask_gradients(check_layer(exercise.FusedAveragePool(), x))
-    except StillWrongError as wrong:
-        raise StillWrongError(f"forward is right. {wrong}") from None
     plain = [name for name in ("forward_kernel", "backward_kernel") if not is_compiled(getattr(exercise, name))]
     ask(not plain, f"all numbers are right. Now put @njit in front of {' and '.join(plain)}.")
     return "Three layers in one pass, compiled, the same numbers."
