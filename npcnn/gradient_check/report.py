@@ -16,7 +16,7 @@ class Row(SimpleNamespace):
 
     `checked` counts its slopes, `measured` those of them that could be compared, `kinks` the others. `error` is the
     largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the places of all
-    that are beyond the tolerance (for "adjoint", which cannot tell: [None]).
+    that are beyond the tolerance (for "adjoint", which cannot tell: [None]), `right` those of the others.
     """
 
     def __init__(self, argument: str, shape: tuple[int, ...], slopes: list[tuple]) -> None:
@@ -25,10 +25,32 @@ class Row(SimpleNamespace):
         self.argument, self.shape = argument, shape
         self.checked, self.measured = len(slopes), len(compared)
         self.kinks = self.checked - self.measured
-        self.wrong = [where for where, verdict, *_ in compared if verdict == "wrong"]
+        self.wrong, self.right = ([where for where, found, *_ in slopes if found == kind] for kind in ("wrong", "ok"))
         worst = max(compared, key=itemgetter(2), default=(None, "kink", 0.0, 0.0, 0.0))
         self.where, _, self.error, self.analytic, self.numeric = worst
         self.verdict = f"FAIL in {len(self.wrong)}" if self.wrong else "ok" if compared else "kinks only"
+
+    def drawing(self) -> str:
+        """Draw two axes as text: x where any entry is wrong, . where all are right, a blank where none was compared.
+
+        The axes are H and W of an image, KH and KW of a filter. Of the other axes, those are named in which a part only
+        is wrong. What was measured in one direction only ("adjoint") gives no drawing.
+        """
+        wrong, right = ([where for where in places if where is not None] for places in (self.wrong, self.right))
+        if not wrong or not self.shape:
+            return ""
+        first = 1 if self.argument == "x" and len(self.shape) > 2 else 0  # behind the batch axis
+        drawn = range(first, min(first + 2, len(self.shape)))
+        marks = np.full([1] * (2 - len(drawn)) + [self.shape[axis] for axis in drawn], " ")
+        for places, mark in ((right, "."), (wrong, "x")):
+            for where in places:
+                marks[(0,) * (2 - len(drawn)) + where[drawn.start : drawn.stop]] = mark
+        lines = [f"  gradient of {self.argument}, shape {self.shape}, axes {[*drawn]}: x wrong, . right"]
+        for axis in set(range(len(self.shape))) - set(drawn):
+            indices = sorted({where[axis] for where in wrong})
+            if len(indices) < self.shape[axis]:
+                lines.append(f"  (along axis {axis}, wrong only at {', '.join(map(str, indices))})")
+        return "\n".join(lines + [f"    {' '.join(row)}".rstrip() for row in marks])
 
 
 @dataclass
@@ -51,6 +73,10 @@ class Result:
     def max_error(self) -> float:
         """The largest relative error of any argument; infinite if nothing could be measured."""
         return max((row.error for row in self.rows if row.measured), default=np.inf)
+
+    def drawing(self) -> str:
+        """Draw where each wrong gradient is wrong; see `Row.drawing`."""
+        return "\n".join(drawing for row in self.rows if (drawing := row.drawing()))
 
     def raise_on_failure(self) -> None:
         """Raise GradientError, with the table as its message, unless the check passed."""

@@ -9,7 +9,7 @@ from cases import Made, elementwise, normal, small_batch, small_model, spaced
 
 from npcnn import Sequential, layers, losses
 from npcnn.datasets import mnist
-from npcnn.gradient_check import METHODS, GradientError, check_layer, check_loss, check_model
+from npcnn.gradient_check import METHODS, GradientError, Row, check_layer, check_loss, check_model
 from npcnn.layers.layer import Layer
 
 F64, X = {"dtype": "float64"}, normal((3, 4))
@@ -569,6 +569,41 @@ def test_the_table_names_every_argument_with_its_worst_entry():
     assert [line.split()[0] for line in lines[2:]] == ["x", "kernel", "bias"]
     assert all(line.endswith("  0  ok") for line in lines[2:])
     assert "  all at once  " in str(check_layer(layers.ReLU(), X, "adjoint"))
+
+
+class Spoilt(layers.Conv2D):
+    """A convolution of which two numbers of dx and one filter's dw are wrong."""
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        dx[:, 0, 1, 0] += 1
+        dx[1, 2, 3, 0] += 1
+        return dx, {"kernel": grads["kernel"] * [1, 2], "bias": grads["bias"]}
+
+
+def test_a_drawing_shows_where_each_wrong_gradient_is_wrong_and_nothing_of_the_others():
+    result = check_layer(Spoilt(2, 2), normal((3, 3, 4, 2)), "exact")
+    assert result.drawing().splitlines() == [
+        "  gradient of x, shape (3, 3, 4, 2), axes [1, 2]: x wrong, . right",
+        "  (along axis 3, wrong only at 0)",
+        "    . x . .",
+        "    . . . .",
+        "    . . . x",
+        "  gradient of kernel, shape (2, 2, 2, 2), axes [0, 1]: x wrong, . right",
+        "  (along axis 3, wrong only at 1)",
+        "    x x",
+        "    x x",
+    ]
+    assert check_layer(layers.Conv2D(2, 2), normal((3, 3, 4, 2)), "exact").drawing() == ""
+    assert check_layer(Spoilt(2, 2), normal((3, 3, 4, 2)), "adjoint").drawing() == ""  # it cannot tell where
+
+
+def test_a_vector_is_drawn_as_a_row_a_matrix_as_it_is_and_what_was_not_measured_is_left_blank():
+    wrong = [((0,), "wrong", 1.0, 1.0, 2.0), ((2,), "ok", 0.0, 1.0, 1.0), ((3,), "kink", 1.0, 1.0, 2.0)]
+    assert Row("b", (5,), wrong).drawing().splitlines()[1:] == ["    x   ."]
+    matrix = check_layer(returning("dx * [1, 1, 1, 2], grads"), X, "exact").rows[0]
+    assert matrix.drawing().splitlines()[1:] == 3 * ["    . . . x"]
+    assert Row("c", (), [((), "wrong", 1.0, 1.0, 2.0)]).drawing() == ""
 
 
 def test_the_tolerance_may_be_chosen():
