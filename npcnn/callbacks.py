@@ -22,6 +22,7 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "Histograms",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
@@ -356,6 +357,54 @@ class TerminateOnNaN(Callback):
                 raise RuntimeError(f"TerminateOnNaN: the loss is {loss} at batch {batch}")
             print(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True
+
+
+class Histograms(Callback):
+    """Record how the weights and their gradients are distributed, before training and after each epoch.
+
+    `npcnn.plots.weight_histograms` and `gradient_histograms` draw what was recorded. The gradients are those of the loss
+    on the examples given here, always the same ones, as a step of `fit` would compute them; no step is taken.
+
+    Args:
+        x, y: a few hundred of the examples to train on, and their labels.
+        bins: how many bars a histogram has.
+
+    Attributes: `epochs`, [0, 1, ...], 0 for before training; `weights` and `gradients`, for every parameter
+    "layer/kernel" a list with what `np.histogram` returns, one each; of gradients it is taken of log10 |g|, g not 0.
+
+    Raises:
+        ValueError: `fit` raises it, if the model cannot take the examples.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, bins: int = 30) -> None:
+        self.x, self.y, self.bins = x, y, check_count("Histograms: bins", bins)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.epochs: list[int] = []
+        self.weights: dict[str, list] = {}
+        self.gradients: dict[str, list] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Forget an earlier training, and record where this one starts."""
+        self._forget()
+        self.examples = self.model._check_examples("Histograms: ", self.x, self.y)
+        self.on_epoch_end(-1)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Record the weights, and the gradients of the loss."""
+        self.epochs.append(epoch + 1)
+        for key, w in self.model.params.items():
+            self.weights.setdefault(key, []).append(np.histogram(w[np.isfinite(w)], self.bins))
+        plan = self.model._plan()
+        x, y = self.examples
+        output, caches = plan.forward(x, training=True, rng=np.random.default_rng(0))
+        _, cache = plan.score(y, output, None)
+        _, grads = plan.backward(plan.loss.backward(cache), caches)
+        for key in self.model.trainable_params:
+            sizes = np.abs(grads[key])
+            logarithms = np.log10(sizes[np.isfinite(sizes) & (sizes > 0)])
+            self.gradients.setdefault(key, []).append(np.histogram(logarithms, self.bins))
 
 
 class LambdaCallback(Callback):

@@ -16,13 +16,14 @@ class Row(SimpleNamespace):
 
     `checked` counts its slopes, `measured` those of them that could be compared, `kinks` the others. `error` is the
     largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the places of all
-    that are beyond the tolerance (for "adjoint", which cannot tell: [None]).
+    that are beyond the tolerance (for "adjoint", which cannot tell: [None]). `slopes` are all of them, each
+    (where, verdict, error, analytic, numeric).
     """
 
     def __init__(self, argument: str, shape: tuple[int, ...], slopes: list[tuple]) -> None:
         """Take slopes as (where, *what `slopes.compare` returns)."""
         compared = [slope for slope in slopes if slope[1] != "kink"]
-        self.argument, self.shape = argument, shape
+        self.argument, self.shape, self.slopes = argument, shape, slopes
         self.checked, self.measured = len(slopes), len(compared)
         self.kinks = self.checked - self.measured
         self.wrong = [where for where, verdict, *_ in compared if verdict == "wrong"]

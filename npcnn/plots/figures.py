@@ -1,20 +1,27 @@
-"""What all pictures share: their colours, figures without a screen, and files that appear whole or not at all."""
+"""What all pictures share: their colours, figures without a screen, tiles, files that appear whole or not at all."""
 
 import os
 from typing import Any
 
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 PathLike = str | os.PathLike[str]
 
 # Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+# The same two for signed numbers: white is zero, orange is positive, blue is negative.
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#00263D", BLUE, "#FFFFFF", ORANGE, "#451C00"])
+SIGNED.set_bad("#B4B4B4")  # where there is no number, as between tiles
+
+WIDTH, HEIGHT, TILE = 9.0, 6.0, 1.3  # inches: the most of a sheet of tiles, and of one tile
 
 
-def new_figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:
+def new_figure(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Any]]:
     """Return a figure of rows x columns panels, each width x height inches, and the panels."""
     figure = Figure(figsize=(columns * width, rows * height), dpi=150, layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return figure, panels
@@ -27,3 +34,46 @@ def saved(figure: Figure, path: PathLike | None) -> Figure:
         figure.savefig(unfinished, format=os.path.splitext(path)[1][1:] or "png")
         os.replace(unfinished, path)
     return figure
+
+
+def in_rows(tiles: np.ndarray, columns: int = 16) -> np.ndarray:
+    """Put tiles (count, h, w) in rows: (rows, columns, h, w), the last row filled up with NaN."""
+    columns = min(columns, len(tiles))
+    missing = np.full((-len(tiles) % columns, *tiles.shape[1:]), np.nan)
+    return np.concatenate([tiles, missing]).reshape(-1, columns, *tiles.shape[1:])
+
+
+def sheet(tiles: np.ndarray) -> np.ndarray:
+    """Lay tiles (rows, columns, h, w) out as one image, with a line of NaN between neighbours."""
+    rows, columns, h, w = tiles.shape
+    framed = np.full((rows, h + 1, columns, w + 1), np.nan)
+    framed[:, :h, :, :w] = tiles.transpose(0, 2, 1, 3)
+    return framed.reshape(rows * (h + 1), columns * (w + 1))[:-1, :-1]
+
+
+def sheets(titles: list[str], tiles: list[np.ndarray]) -> tuple[Figure, list[Any]]:
+    """Return a figure with a panel for each array of tiles (rows, columns, h, w), one below the other, still empty."""
+    shapes = [array.shape for array in tiles]
+    sizes = [rows * min(TILE, HEIGHT / rows, WIDTH / columns * h / w) for rows, columns, h, w in shapes]
+    heights = [0.45 + max(0.3, size) for size in sizes]
+    figure, panels = new_figure(len(tiles), 1, WIDTH + 1, float(np.mean(heights)), height_ratios=heights)
+    for axes, title in zip(panels, titles, strict=True):
+        blank(axes, title)
+        axes.set_anchor("W")
+    return figure, panels
+
+
+def blank(axes: Any, title: str, **options: Any) -> None:
+    """Give the panel a title, and take away what belongs to curves."""
+    axes.set_title(title, loc="left", fontsize=10, **options)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def show_signed(axes: Any, image: np.ndarray, unit: str) -> None:
+    """Draw signed numbers (H, W), with a colour bar that says what their unit is and ends where the numbers do."""
+    largest = float(np.nanmax(np.abs(image))) or 1.0
+    drawn = axes.imshow(image, cmap=SIGNED, vmin=-largest, vmax=largest, aspect="auto" if len(image) == 1 else "equal")
+    bar = axes.figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.05)
+    if np.nanmin(image) >= 0:
+        bar.ax.set_ylim(0, largest)
