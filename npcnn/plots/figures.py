@@ -12,8 +12,9 @@ PathLike = str | os.PathLike[str]
 # Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 # The same two for signed numbers: white is zero, orange is positive, blue is negative.
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#00263D", BLUE, "#FFFFFF", ORANGE, "#451C00"])
-SIGNED.set_bad("#B4B4B4")  # where there is no number, as between tiles
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#004068", BLUE, "#FFFFFF", ORANGE, "#8A3900"])
+NOTHING = "#B4B4B4"  # between tiles, and where there is no number
+SIGNED.set_bad(NOTHING)
 
 WIDTH, HEIGHT, TILE = 9.0, 6.0, 1.3  # inches: the most of a sheet of tiles, and of one tile
 
@@ -44,18 +45,16 @@ def in_rows(tiles: np.ndarray, columns: int = 16) -> np.ndarray:
 
 
 def sheet(tiles: np.ndarray) -> np.ndarray:
-    """Lay tiles (rows, columns, h, w) out as one image, with a line of NaN between neighbours."""
+    """Lay tiles (rows, columns, h, w) out as one image (rows h, columns w)."""
     rows, columns, h, w = tiles.shape
-    framed = np.full((rows, h + 1, columns, w + 1), np.nan)
-    framed[:, :h, :, :w] = tiles.transpose(0, 2, 1, 3)
-    return framed.reshape(rows * (h + 1), columns * (w + 1))[:-1, :-1]
+    return tiles.transpose(0, 2, 1, 3).reshape(rows * h, columns * w)
 
 
 def sheets(titles: list[str], tiles: list[np.ndarray]) -> tuple[Figure, list[Any]]:
     """Return a figure with a panel for each array of tiles (rows, columns, h, w), one below the other, still empty."""
     shapes = [array.shape for array in tiles]
     sizes = [rows * min(TILE, HEIGHT / rows, WIDTH / columns * h / w) for rows, columns, h, w in shapes]
-    heights = [0.45 + max(0.3, size) for size in sizes]
+    heights = [0.45 + (0.3 if rows * h == 1 else size) for size, (rows, _, h, _) in zip(sizes, shapes, strict=True)]
     figure, panels = new_figure(len(tiles), 1, WIDTH + 1, float(np.mean(heights)), height_ratios=heights)
     for axes, title in zip(panels, titles, strict=True):
         blank(axes, title)
@@ -70,10 +69,21 @@ def blank(axes: Any, title: str, **options: Any) -> None:
     axes.spines[:].set_visible(False)
 
 
-def show_signed(axes: Any, image: np.ndarray, unit: str) -> None:
-    """Draw signed numbers (H, W), with a colour bar that says what their unit is and ends where the numbers do."""
-    largest = float(np.nanmax(np.abs(image))) or 1.0
-    drawn = axes.imshow(image, cmap=SIGNED, vmin=-largest, vmax=largest, aspect="auto" if len(image) == 1 else "equal")
-    bar = axes.figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.05)
-    if np.nanmin(image) >= 0:
+def show_tiles(axes: Any, tiles: np.ndarray, **options: Any) -> Any:
+    """Draw tiles (rows, columns, h, w) as one image, with lines between them; return the image."""
+    rows, columns, h, w = tiles.shape
+    image = sheet(tiles)
+    drawn = axes.imshow(image, cmap=SIGNED, aspect="auto" if len(image) == 1 else "equal", **options)
+    look = {"color": NOTHING, "linewidth": min(2, 600 / image.shape[1])}
+    axes.hlines(np.arange(1, rows) * h - 0.5, -0.5, columns * w - 0.5, **look)
+    axes.vlines(np.arange(1, columns) * w - 0.5, -0.5, rows * h - 0.5, **look)
+    return drawn
+
+
+def show_signed(axes: Any, tiles: np.ndarray, unit: str) -> None:
+    """Draw tiles of signed numbers, with a colour bar that says what their unit is and ends where the numbers do."""
+    largest = float(np.nanmax(np.abs(tiles))) or 1.0
+    drawn = show_tiles(axes, tiles, vmin=-largest, vmax=largest)
+    bar = axes.figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.05, panchor=False)
+    if np.nanmin(tiles) >= 0:
         bar.ax.set_ylim(0, largest)

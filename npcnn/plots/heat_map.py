@@ -1,12 +1,11 @@
 """The picture of a gradient check: where the backward pass is wrong."""
 
-
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from npcnn.gradient_check import Result, Row
-from npcnn.plots.figures import SIGNED, PathLike, in_rows, saved, sheet, sheets
+from npcnn.plots.figures import PathLike, in_rows, saved, sheet, sheets, show_tiles
 
 LEAST = -17  # the power of ten that stands for an error of zero; a number of 64 bits has sixteen digits
 
@@ -39,13 +38,14 @@ def gradient_check(result: Result, path: PathLike | None = None) -> Figure:
     figure, panels = sheets(titles, [errors for errors, _ in found])
     norm = TwoSlopeNorm(np.log10(result.tolerance), LEAST, 0)
     for axes, (errors, wrong) in zip(panels, found, strict=True):
-        image = sheet(errors)
-        drawn = axes.imshow(image, cmap=SIGNED, norm=norm, aspect="auto" if len(image) == 1 else "equal")
+        drawn = show_tiles(axes, errors, norm=norm)
         i, j = np.nonzero(sheet(wrong) == 1)
         axes.plot(j, i, "x", color="black", markersize=3, markeredgewidth=0.7)
-    bar = figure.colorbar(drawn, ax=panels, label="relative error; white is the tolerance", pad=0.01, fraction=0.05)
+    bar = figure.colorbar(
+        drawn, ax=panels, label="relative error; white is the tolerance", pad=0.01, fraction=0.05, panchor=False
+    )
     bar.set_ticks([LEAST, -14, -12, -10, -8, -6, -4, -2, 0])
-    bar.ax.yaxis.set_major_formatter(lambda power, _: "0" if power == LEAST else f"1e{power:.0f}")
+    bar.ax.yaxis.set_major_formatter(lambda power, _: {LEAST: "0", 0: "1"}.get(power, f"1e{power:.0f}"))
     figure.suptitle(str(result).split("\n")[0], fontsize=10)
     return saved(figure, path)
 

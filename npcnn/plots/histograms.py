@@ -49,28 +49,30 @@ def _ridges(name: str, histograms: Histograms, which: str) -> Figure:
     if not histograms.epochs:
         raise ValueError(f"{name}: nothing is recorded yet; give it to fit, callbacks=[histograms], first")
     of_weights = which == "weights"
-    found = getattr(histograms, which)
+    found, colour = getattr(histograms, which), BLUE if of_weights else ORANGE
     sizes = {key: sum(first[0]) for key, (first, *_) in histograms.weights.items()}
     epochs = sorted({round(i) for i in np.linspace(0, len(histograms.epochs) - 1, MOST)})
     columns = min(4, len(found))
-    figure, panels = new_figure(-(-len(found) // columns), columns, 2.7, 0.8 + 0.3 * len(epochs))
+    # All gradients have one axis: it shows whether they grow smaller from layer to layer, on their way back.
+    figure, panels = new_figure(-(-len(found) // columns), columns, 2.9, 0.8 + 0.3 * len(epochs), sharex=not of_weights)
     for axes in panels[len(found) :]:
         axes.axis("off")
     for axes, (key, each) in zip(panels, found.items(), strict=False):
+        axes.set(xscale="linear" if of_weights else "log")
         for row, epoch in enumerate(epochs):
             counts, edges = each[epoch]
             heights, edges = 1.4 * counts / max(counts.max(), 1) - row, edges if of_weights else 10**edges
-            colour = BLUE if of_weights else ORANGE
-            axes.stairs(heights, edges, baseline=-row, fill=True, facecolor=colour, alpha=0.75, zorder=row)
-            axes.stairs(heights, edges, baseline=-row, color="white", linewidth=0.8, zorder=row)
+            axes.stairs(heights, edges, baseline=-row, fill=True, facecolor=colour, edgecolor="white", zorder=row)
+            if edges[0] == edges[-1]:
+                axes.vlines(edges[0], -row, heights[0], color=colour, linewidth=2, zorder=row)
             axes.axhline(-row, color=GREY, linewidth=0.5, zorder=row)
             if missing := 1 - counts.sum() / sizes[key]:
-                place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 7}
-                axes.text(1, -row, f"{missing:.0%} zero", **place)
+                axes.text(1.02, -row, f"{missing:.0%} zero", transform=axes.get_yaxis_transform(), fontsize=8)
         axes.set_title(f"{key} ({sizes[key]:,})", fontsize=9)
-        axes.set(xlabel="weight" if of_weights else "size of the gradient", xscale="linear" if of_weights else "log")
-        axes.set(ylabel="epoch", yticks=[-row for row in range(len(epochs))])
+        axes.set(xlabel="weight" if of_weights else "size of the gradient", ylabel="epoch")
+        axes.set(yticks=[-row for row in range(len(epochs))])
         axes.set_yticklabels([histograms.epochs[epoch] for epoch in epochs])
-        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="x", labelbottom=True)
         axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
     return figure

@@ -3,15 +3,16 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from npcnn.checks import check_count
 from npcnn.layers.conv2d import Conv2D
 from npcnn.layers.layer import Layer
-from npcnn.layers.sigmoid import Sigmoid
+from npcnn.layers.sigmoid import Sigmoid, logistic
 from npcnn.layers.softmax import Softmax
-from npcnn.plots.figures import ORANGE, PathLike, blank, in_rows, new_figure, saved, sheet, sheets, show_signed
+from npcnn.plots.figures import ORANGE, SIGNED, PathLike, blank, in_rows, new_figure, saved, sheets, show_signed
 from npcnn.trainer import Trainer
 
 
@@ -47,7 +48,7 @@ def filters(model_or_layer: Any, path: PathLike | None = None, count: int = 64) 
         tiles.append(by_channel if C > 1 else in_rows(by_channel[0]))
     figure, panels = sheets(titles, tiles)
     for axes, array in zip(panels, tiles, strict=True):
-        show_signed(axes, sheet(array), "weight")
+        show_signed(axes, array, "weight")
     return saved(figure, path)
 
 
@@ -77,10 +78,12 @@ def feature_maps(model: Any, image: np.ndarray, path: PathLike | None = None, co
         tiles.append(in_rows(maps))
     figure, panels = sheets(titles, tiles)
     for axes, array in zip(panels, tiles, strict=True):
-        show_signed(axes, sheet(array), "output")
+        show_signed(axes, array, "input" if axes is panels[0] else "output")
         if array.size <= 20:
-            for k, value in enumerate(array.flat):
-                axes.text(k, 0, f"{k}: {value:.2g}", ha="center", va="center", fontsize=8)
+            dark = np.abs(array) > np.abs(array).max() / 2
+            for k, (value, is_dark) in enumerate(zip(array.flat, dark.flat, strict=True)):
+                colour = "white" if is_dark else "black"
+                axes.text(k, 0, f"{k}: {value:.2g}", ha="center", va="center", fontsize=8, color=colour)
     return saved(figure, path)
 
 
@@ -118,12 +121,11 @@ def saliency(model: Any, image: np.ndarray, label: int | None = None, path: Path
 
     gradient = np.atleast_3d(dy[0])
     largest = np.abs(gradient).argmax(axis=2)[..., None]
-    figure, (picture, map) = new_figure(1, 2, 3.6, 3.3)
+    gradient = np.take_along_axis(gradient, largest, axis=2)[..., 0]
+    figure, (picture, heat) = new_figure(1, 2, 3.6, 3.3)
     _show(picture, x[0], "the image")
-    show_signed(
-        map, np.take_along_axis(gradient, largest, axis=2)[..., 0], "change of the score per unit of brightness"
-    )
-    blank(map, f"gradient of the score of class {label}")
+    show_signed(heat, gradient[None, None], "change of the score per unit of brightness")
+    blank(heat, f"gradient of the score of class {label}")
     return saved(figure, path)
 
 
@@ -132,6 +134,8 @@ def occlusion(
 ) -> Figure:
     """Draw how probable the right class remains while a grey square covers one place of the image after the other.
 
+    White is a probability of one half. The colours are even in the logit, log(p / (1 - p)): from 50% to 90% is as far
+    as from 90% to 99%, or a model that is sure of its answer would show nothing.
     (M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014, section 4.2.)
 
     Args:
@@ -172,8 +176,12 @@ def occlusion(
     _show(hidden, covered, f"covered where it hurts most: {probabilities.min():.1%}")
     box = (columns.start - 0.5, rows.start - 0.5), min(columns.stop, W) - columns.start, min(rows.stop, H) - rows.start
     hidden.add_patch(Rectangle(*box, fill=False, edgecolor=ORANGE, linewidth=2))
-    drawn = heat.imshow(probabilities, cmap="cividis", vmin=0, vmax=1)
-    figure.colorbar(drawn, ax=heat, format=lambda p, _: f"{p:.0%}", label=f"probability of class {label}", pad=0.01)
+    norm = FuncNorm((logit, logistic), 1e-4, 1 - 1e-4, clip=True)
+    drawn = heat.imshow(probabilities, cmap=SIGNED, norm=norm)
+    bar = figure.colorbar(drawn, ax=heat, label=f"probability of class {label}", pad=0.01)
+    bar.set_ticks([1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1 - 1e-4])
+    bar.ax.minorticks_off()
+    bar.ax.yaxis.set_major_formatter(lambda p, _: f"{100 * p:.5g}%")
     blank(heat, f"centre of the square, {size} x {size}")
     return saved(figure, path)
 
@@ -181,6 +189,11 @@ def occlusion(
 def _layers(model: Any) -> list[Layer]:
     """The layers, also those of models within the model; of a layer, that one."""
     return [inner for layer in getattr(model, "layers", [model]) for inner in layer.in_line()]
+
+
+def logit(p: np.ndarray) -> np.ndarray:
+    """Return log(p / (1 - p))."""
+    return np.log(p) - np.log1p(-p)
 
 
 def _one_image(name: str, model: Any, image: Any) -> np.ndarray:
