@@ -370,7 +370,8 @@ class Histograms(Callback):
         bins: how many bars a histogram has at most; one of few numbers has fewer.
 
     Attributes: `epochs`, [0, 1, ...], where 0 is before training; `weights` and `gradients`, for each "layer/kernel" a
-    list of (counts, edges) as `np.histogram` returns them. Those of gradients are of log10 |g|, without the zeros.
+    list of (counts, edges) as `np.histogram` returns them. Those of gradients are of |g|, without the zeros, and each
+    edge is the same multiple of the one before.
 
     Raises:
         ValueError: bins is below 1; or, in `fit`, the model cannot take the examples.
@@ -396,17 +397,19 @@ class Histograms(Callback):
         _, grads = plan.backward(plan.loss.backward(cache), caches)
         self.epochs.append(epoch + 1)
         for key, w in self.model.params.items():
-            self.weights.setdefault(key, []).append(self._histogram(w))
+            self.weights.setdefault(key, []).append(self._histogram(w, np.linspace))
         for key in self.model.trainable_params:
             sizes = np.abs(grads[key])
-            self.gradients.setdefault(key, []).append(self._histogram(np.log10(sizes[sizes > 0])))
+            self.gradients.setdefault(key, []).append(self._histogram(sizes[sizes > 0], np.geomspace))
 
-    def _histogram(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _histogram(self, values: np.ndarray, space: Callable) -> tuple[np.ndarray, np.ndarray]:
         """np.histogram; of numbers that are all the same, as biases are at first, one bar without width."""
         values = values[np.isfinite(values)]
-        if len(np.unique(values)) == 1:
-            return np.array([values.size]), np.repeat(values.flat[0], 2)
-        return np.histogram(values, max(1, min(self.bins, int(np.sqrt(values.size)))))
+        low, high = (values.min(), values.max()) if values.size else (1, 1)
+        if low == high:
+            return np.array([values.size]), np.array([low, high])
+        bins = max(1, min(self.bins, int(np.sqrt(values.size))))
+        return np.histogram(values, space(low, high, bins + 1))
 
 
 class LambdaCallback(Callback):

@@ -33,8 +33,12 @@ def gradient_check(result: Result, path: PathLike | None = None) -> Figure:
     found = [_errors(row) for row in rows]
     titles = []
     for row, (errors, _) in zip(rows, found, strict=True):
-        measured = f"{np.isfinite(errors).sum():,} of {errors.size:,} measured"
-        titles.append(f"{row.argument} {row.shape}: {row.verdict}, largest error {row.error:.1e}, {measured}")
+        title = f"{row.argument} {row.shape}: {row.verdict}, largest error {row.error:.1e}"
+        if (measured := int(np.isfinite(errors).sum())) < np.prod(row.shape):
+            title += f", {measured:,} of {np.prod(row.shape):,} entries measured"
+        if min(errors.shape[:2]) > 1:
+            title += "; channels down, filters across" if _is_kernel(row) else "; images down, channels across"
+        titles.append(title)
     figure, panels = sheets(titles, [errors for errors, _ in found])
     norm = TwoSlopeNorm(np.log10(result.tolerance), LEAST, 0)
     for axes, (errors, wrong) in zip(panels, found, strict=True):
@@ -45,7 +49,7 @@ def gradient_check(result: Result, path: PathLike | None = None) -> Figure:
         drawn, ax=panels, label="relative error; white is the tolerance", pad=0.01, fraction=0.05, panchor=False
     )
     bar.set_ticks([LEAST, -14, -12, -10, -8, -6, -4, -2, 0])
-    bar.ax.yaxis.set_major_formatter(lambda power, _: {LEAST: "0", 0: "1"}.get(power, f"1e{power:.0f}"))
+    bar.ax.yaxis.set_major_formatter(lambda power, _: "0" if power == LEAST else f"{10.0**power:.0e}")
     figure.suptitle(str(result).split("\n")[0], fontsize=10)
     return saved(figure, path)
 
@@ -63,5 +67,9 @@ def _errors(row: Row) -> tuple[np.ndarray, np.ndarray]:
 def _tiles(row: Row, array: np.ndarray) -> np.ndarray:
     if array.ndim != 4:
         return array.reshape(1, 1, *(array.shape[:1] if array.ndim > 1 else (1,)), -1)
-    tiles = array.transpose((2, 3, 0, 1) if row.argument.endswith("kernel") else (0, 3, 1, 2))
+    tiles = array.transpose((2, 3, 0, 1) if _is_kernel(row) else (0, 3, 1, 2))
     return in_rows(tiles.reshape(-1, *tiles.shape[2:])) if 1 in tiles.shape[:2] else tiles
+
+
+def _is_kernel(row: Row) -> bool:
+    return row.argument.split("/")[-1] == "kernel"

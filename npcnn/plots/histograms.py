@@ -22,7 +22,8 @@ def weight_histograms(histograms: Histograms, path: PathLike | None = None) -> F
         TypeError: it is no `npcnn.callbacks.Histograms`.
         ValueError: it has recorded nothing.
     """
-    return saved(_ridges("weight_histograms", histograms, "weights"), path)
+    _check("weight_histograms", histograms)
+    return saved(_ridges(histograms, histograms.weights, "weight", "not finite", BLUE), path)
 
 
 def gradient_histograms(histograms: Histograms, path: PathLike | None = None) -> Figure:
@@ -39,40 +40,45 @@ def gradient_histograms(histograms: Histograms, path: PathLike | None = None) ->
         TypeError: it is no `npcnn.callbacks.Histograms`.
         ValueError: it has recorded nothing.
     """
-    return saved(_ridges("gradient_histograms", histograms, "gradients"), path)
+    _check("gradient_histograms", histograms)
+    figure = _ridges(histograms, histograms.gradients, "size of the gradient", "zero", ORANGE)
+    # One axis for all shows whether gradients grow smaller on their way back; a few tiny ones must not stretch it.
+    found = [each for every in histograms.gradients.values() for each in every if each[0].any()]
+    seen = [edges[np.argmax(counts >= counts.max() / 100)] for counts, edges in found]
+    for axes in figure.axes if found else []:
+        axes.set_xscale("log")
+        axes.set_xlim(min(seen) / 2, 2 * max(edges[-1] for _, edges in found))
+    return saved(figure, path)
 
 
-def _ridges(name: str, histograms: Histograms, which: str) -> Figure:
-    """Draw a panel for each parameter, in it a histogram for each epoch, one below the other."""
+def _check(name: str, histograms: Histograms) -> None:
     if not isinstance(histograms, Histograms):
         raise TypeError(f"{name}: takes the npcnn.callbacks.Histograms that fit was given, got {histograms!r}")
     if not histograms.epochs:
-        raise ValueError(f"{name}: nothing is recorded yet; give it to fit, callbacks=[histograms], first")
-    of_weights = which == "weights"
-    found, colour = getattr(histograms, which), BLUE if of_weights else ORANGE
+        raise ValueError(f"{name}: nothing is recorded yet; call fit(..., callbacks=[histograms]) first")
+
+
+def _ridges(histograms: Histograms, found: dict[str, list], unit: str, others: str, colour: str) -> Figure:
+    """Draw a panel for each parameter, in it a histogram for each epoch; `others` are what they leave out."""
     sizes = {key: sum(first[0]) for key, (first, *_) in histograms.weights.items()}
     epochs = sorted({round(i) for i in np.linspace(0, len(histograms.epochs) - 1, MOST)})
     columns = min(4, len(found))
-    # All gradients have one axis: it shows whether they grow smaller from layer to layer, on their way back.
-    figure, panels = new_figure(-(-len(found) // columns), columns, 2.9, 0.8 + 0.3 * len(epochs), sharex=not of_weights)
+    figure, panels = new_figure(-(-len(found) // columns), columns, 2.9, 0.8 + 0.3 * len(epochs))
     for axes in panels[len(found) :]:
-        axes.axis("off")
+        figure.delaxes(axes)
     for axes, (key, each) in zip(panels, found.items(), strict=False):
-        axes.set(xscale="linear" if of_weights else "log")
         for row, epoch in enumerate(epochs):
             counts, edges = each[epoch]
-            heights, edges = 1.4 * counts / max(counts.max(), 1) - row, edges if of_weights else 10**edges
-            axes.stairs(heights, edges, baseline=-row, fill=True, facecolor=colour, edgecolor="white", zorder=row)
+            heights = 0.9 * counts / max(counts.max(), 1) - row
+            axes.stairs(heights, edges, baseline=-row, fill=True, color=colour)
             if edges[0] == edges[-1]:
-                axes.vlines(edges[0], -row, heights[0], color=colour, linewidth=2, zorder=row)
-            axes.axhline(-row, color=GREY, linewidth=0.5, zorder=row)
+                axes.vlines(edges[0], -row, heights[0], color=colour, linewidth=2)
+            axes.axhline(-row, color=GREY, linewidth=0.5)
             if missing := 1 - counts.sum() / sizes[key]:
-                axes.text(1.02, -row, f"{missing:.0%} zero", transform=axes.get_yaxis_transform(), fontsize=8)
+                axes.text(1.02, -row, f"{missing:.0%} {others}", transform=axes.get_yaxis_transform(), fontsize=8)
         axes.set_title(f"{key} ({sizes[key]:,})", fontsize=9)
-        axes.set(xlabel="weight" if of_weights else "size of the gradient", ylabel="epoch")
-        axes.set(yticks=[-row for row in range(len(epochs))])
+        axes.set(xlabel=unit, ylabel="epoch", yticks=[-row for row in range(len(epochs))])
         axes.set_yticklabels([histograms.epochs[epoch] for epoch in epochs])
-        axes.tick_params(axis="x", labelbottom=True)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
     return figure

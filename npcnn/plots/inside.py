@@ -182,7 +182,7 @@ def occlusion(
     bar.set_ticks([1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1 - 1e-4])
     bar.ax.minorticks_off()
     bar.ax.yaxis.set_major_formatter(lambda p, _: f"{100 * p:.5g}%")
-    blank(heat, f"centre of the square, {size} x {size}")
+    blank(heat, f"by where the {size} x {size} square is centred")
     return saved(figure, path)
 
 
@@ -192,8 +192,9 @@ def _layers(model: Any) -> list[Layer]:
 
 
 def logit(p: np.ndarray) -> np.ndarray:
-    """Return log(p / (1 - p))."""
-    return np.log(p) - np.log1p(-p)
+    """Return log(p / (1 - p)), for p from 1e-5 to 1 - 1e-5, or it would be infinite at the ends."""
+    p = np.clip(p, 1e-5, 1 - 1e-5)
+    return np.log(p / (1 - p))
 
 
 def _one_image(name: str, model: Any, image: Any) -> np.ndarray:
