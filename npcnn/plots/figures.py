@@ -11,10 +11,10 @@ PathLike = str | os.PathLike[str]
 
 # Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+NOTHING = "#B4B4B4"  # between tiles, and where there is no number
 # The same two for signed numbers: white is zero, orange is positive, blue is negative.
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#004068", BLUE, "#FFFFFF", ORANGE, "#8A3900"])
-NOTHING = "#B4B4B4"  # between tiles, and where there is no number
-SIGNED.set_bad(NOTHING)
+SIGNED = SIGNED.with_extremes(bad=NOTHING)
 
 WIDTH, HEIGHT, TILE = 9.0, 6.0, 1.3  # inches: the most of a sheet of tiles, and of one tile
 

@@ -36,11 +36,12 @@ def gradient_check(result: Result, path: PathLike | None = None) -> Figure:
         title = f"{row.argument} {row.shape}: {row.verdict}, largest error {row.error:.1e}"
         if (measured := int(np.isfinite(errors).sum())) < np.prod(row.shape):
             title += f", {measured:,} of {np.prod(row.shape):,} entries measured"
-        if min(errors.shape[:2]) > 1:
+        if len(row.shape) == 4 and 1 not in (row.shape[2 if _is_kernel(row) else 0], row.shape[3]):
             title += "; channels down, filters across" if _is_kernel(row) else "; images down, channels across"
         titles.append(title)
     figure, panels = sheets(titles, [errors for errors, _ in found])
-    norm = TwoSlopeNorm(np.log10(result.tolerance), LEAST, 0)
+    power = np.log10(result.tolerance)
+    norm = TwoSlopeNorm(power, LEAST, max(0, power + 1))
     for axes, (errors, wrong) in zip(panels, found, strict=True):
         drawn = show_tiles(axes, errors, norm=norm)
         i, j = np.nonzero(sheet(wrong) == 1)
@@ -49,7 +50,7 @@ def gradient_check(result: Result, path: PathLike | None = None) -> Figure:
         drawn, ax=panels, label="relative error; white is the tolerance", pad=0.01, fraction=0.05, panchor=False
     )
     bar.set_ticks([LEAST, -14, -12, -10, -8, -6, -4, -2, 0])
-    bar.ax.yaxis.set_major_formatter(lambda power, _: "0" if power == LEAST else f"{10.0**power:.0e}")
+    bar.ax.yaxis.set_major_formatter(lambda power, _: "0" if power == LEAST else f"1e{power:.0f}")
     figure.suptitle(str(result).split("\n")[0], fontsize=10)
     return saved(figure, path)
 

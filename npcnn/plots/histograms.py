@@ -7,12 +7,11 @@ from npcnn.callbacks import Histograms
 from npcnn.plots.figures import BLUE, GREY, ORANGE, PathLike, new_figure, saved
 
 MOST = 9  # epochs that are drawn: the first, the last, and some between
+WHEN = "before training (0) and after its epochs; each histogram is scaled to its highest bar"
 
 
 def weight_histograms(histograms: Histograms, path: PathLike | None = None) -> Figure:
     """Draw how the weights of each parameter are distributed, before training (0) and after its epochs.
-
-    Each histogram is scaled to its own highest bar.
 
     Args:
         histograms: the callback that `fit` was given.
@@ -23,14 +22,16 @@ def weight_histograms(histograms: Histograms, path: PathLike | None = None) -> F
         ValueError: it has recorded nothing.
     """
     _check("weight_histograms", histograms)
-    return saved(_ridges(histograms, histograms.weights, "weight", "not finite", BLUE), path)
+    figure = _ridges(histograms, histograms.weights, "weight", "not finite", BLUE)
+    figure.suptitle(f"The weights {WHEN}", fontsize=10)
+    return saved(figure, path)
 
 
 def gradient_histograms(histograms: Histograms, path: PathLike | None = None) -> Figure:
     """Draw how large the gradients of each parameter are, before training (0) and after its epochs.
 
     They are those of the loss on the examples that the callback has, without their signs. Gradients of exactly zero
-    have no place on such an axis; their share is written beside. Each histogram is scaled to its own highest bar.
+    have no place on such an axis; their share is written beside.
 
     Args:
         histograms: the callback that `fit` was given.
@@ -48,6 +49,7 @@ def gradient_histograms(histograms: Histograms, path: PathLike | None = None) ->
     for axes in figure.axes if found else []:
         axes.set_xscale("log")
         axes.set_xlim(min(seen) / 2, 2 * max(edges[-1] for _, edges in found))
+    figure.suptitle(f"The gradients of the loss on {len(histograms.y):,} examples, {WHEN}", fontsize=10)
     return saved(figure, path)
 
 
