@@ -17,25 +17,28 @@ from npcnn.gradient_check import check_layer
 
 parser = argparse.ArgumentParser(description="Draw the inside of a model that train_mnist.py saved.")
 parser.add_argument("model", type=Path, help="a .keras file")
-parser.add_argument("--image", default="0", help="the number of a test digit, or a picture file (default: %(default)s)")
+parser.add_argument("--image", default="8", help="the number of a test digit, or a picture file (default: %(default)s)")
 parser.add_argument("--data", default="auto", help="auto, mnist, tfds, sample, or a path (default: %(default)s)")
 parser.add_argument("--train", type=int, default=0, metavar="EPOCHS", help="train such a model anew and draw that, too")
 parser.add_argument("--out", type=Path, help="folder for the pictures (default: that of the model, with _inside)")
 args = parser.parse_args()
+if args.train < 0:
+    parser.error(f"--train must be at least 0, got {args.train}")
 out = args.out or args.model.with_name(f"{args.model.stem}_inside")
 
 try:
     model = load_model(args.model)
     (x_train, y_train), (x_test, y_test) = mnist.load_data(args.data)
-    if args.image.isdecimal() and int(args.image) >= len(x_test):
-        parser.error(f"--image must be below {len(x_test):,}, the number of test digits, or a file; got {args.image}")
-    is_test_digit = args.image.isdecimal()
-    digit = x_test[int(args.image)] if is_test_digit else prepare_digit(args.image)
+    if not args.image.isdecimal():
+        digit, label = prepare_digit(args.image), None  # None: the class that the model answers
+    elif int(args.image) < len(x_test):
+        digit, label = x_test[int(args.image)], int(y_test[int(args.image)])
+    else:
+        parser.error(f"--image must be a file, or below {len(x_test):,}, the number of test digits; got {args.image}")
     out.mkdir(parents=True, exist_ok=True)
 except (ImportError, OSError, ValueError) as error:
     parser.error(str(error))
 image = digit[..., None] / np.float32(255)
-label = int(y_test[int(args.image)]) if is_test_digit else None  # None: what the model answers
 
 
 def check(path):
@@ -84,7 +87,7 @@ draw(
     check,
     "Everything is blue: forward and backward pass of the first layer agree, entry by entry, to about sixteen digits.",
 )
-if args.train > 0:
+if args.train:
     print(f"Training such a model from new weights, {args.train} epochs; {args.model} stays as it is.")
     histograms = Histograms(x_train[:256, ..., None] / np.float32(255), y_train[:256])
     fresh = Sequential.from_config(model.get_config())

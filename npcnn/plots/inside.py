@@ -173,7 +173,7 @@ def occlusion(
     covered[rows, columns] = grey
     figure, (picture, hidden, heat) = new_figure(1, 3, 3.4, 3.3)
     _show(picture, x[0], f"the image: class {label}, {whole:.1%}")
-    _show(hidden, covered, f"covered where it hurts most: {probabilities.min():.1%}")
+    _show(hidden, covered, f"covered where it matters most: {probabilities.min():.1%}")
     box = (columns.start - 0.5, rows.start - 0.5), min(columns.stop, W) - columns.start, min(rows.stop, H) - rows.start
     hidden.add_patch(Rectangle(*box, fill=False, edgecolor=ORANGE, linewidth=2))
     norm = FuncNorm((logit, logistic), 1e-4, 1 - 1e-4, clip=True)
