@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 PathLike = str | os.PathLike[str]
@@ -13,7 +13,7 @@ PathLike = str | os.PathLike[str]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 NOTHING = "#B4B4B4"  # between tiles, and where there is no number
 # The same two for signed numbers: white is zero, orange is positive, blue is negative.
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#004068", BLUE, "#FFFFFF", ORANGE, "#8A3900"])
+SIGNED: Colormap = LinearSegmentedColormap.from_list("signed", ["#004068", BLUE, "#FFFFFF", ORANGE, "#8A3900"])
 SIGNED = SIGNED.with_extremes(bad=NOTHING)
 
 WIDTH, HEIGHT, TILE = 9.0, 6.0, 1.3  # inches: the most of a sheet of tiles, and of one tile
