@@ -175,6 +175,35 @@ def test_predicting_reads_a_digit_dark_on_light_and_light_on_dark(trained):
     assert is_picture(trained / "light_seen.png") and is_picture(trained / "dark_seen.png")
 
 
+INSIDE = {f"{name}.png" for name in "filters feature_maps saliency occlusion gradient_check".split()}
+
+
+def test_looking_inside_writes_every_picture_and_says_what_to_look_for_in_it(trained):
+    before = (trained / "mnist_model.keras").read_bytes()
+    printed = run(trained, "look_inside.py", "mnist_model.keras", "--data", "sample", "--train", 1)
+    pictures = {path.name: path for path in (trained / "mnist_model_inside").iterdir()}
+    assert pictures.keys() == INSIDE | {"weight_histograms.png", "gradient_histograms.png"}
+    assert all(is_picture(path) for path in pictures.values())
+    lines = printed.splitlines()
+    for name in pictures:
+        (i,) = (i for i, line in enumerate(lines) if line.endswith(name))
+        assert lines[i + 1].startswith("    ") and lines[i + 1].endswith(".")
+    assert "Epoch 1/1" in printed and (trained / "mnist_model.keras").read_bytes() == before
+
+
+def test_looking_inside_takes_a_picture_file_and_a_model_without_convolutions(tmp_path):
+    (x, _), held_out = mnist.load_data("sample")
+    saved_after_an_epoch(tmp_path / "flat.keras", held_out)
+    Image.fromarray(x[0]).save(tmp_path / "digit.png")
+    arguments = ["flat.keras", "--data", "sample", "--out", "some/where"]
+    printed = run(tmp_path, "look_inside.py", *arguments, "--image", "digit.png")
+    assert {path.name for path in (tmp_path / "some" / "where").iterdir()} == INSIDE - {"filters.png"}
+    assert "filters is not drawn: filters: Sequential 'sequential' has no Conv2D" in printed
+    assert "Add --train 3" in printed
+    printed = run(tmp_path, "look_inside.py", *arguments, "--image", 1000, expect=2)
+    assert "--image must be a file, or below 1,000" in printed and "Traceback" not in printed
+
+
 @pytest.mark.parametrize(
     "name, arguments, words",
     [
@@ -186,6 +215,8 @@ def test_predicting_reads_a_digit_dark_on_light_and_light_on_dark(trained):
         ("train_mnist_best.py", ["--data", "sample", "--hold-out", 4000], "--hold-out must be below 4,000"),
         ("train_mnist_best.py", ["--output", "model.h5"], "ending in .keras"),
         ("evaluate_mnist.py", ["missing.keras"], "missing.keras"),
+        ("look_inside.py", ["missing.keras"], "missing.keras"),
+        ("look_inside.py", ["missing.keras", "--train", -1], "--train must be at least 0"),
         ("predict_digit.py", ["missing.keras", "digit.png"], "missing.keras"),
     ],
 )

@@ -9,7 +9,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from npcnn import plots
+from npcnn import Sequential, layers, plots
+from npcnn.callbacks import Histograms
+from npcnn.gradient_check import check_layer, check_model
 
 HISTORY = {
     "loss": [0.15, 0.05, 0.03],
@@ -24,10 +26,10 @@ def texts(axes):
 
 
 def assert_is_a_png_of(figure, path):
-    width, height = np.round(figure.get_size_inches() * 150).astype(int)  # 150 dots an inch
+    size = figure.get_size_inches() * 150  # dots an inch
     with Image.open(path) as picture:
         picture.load()
-        assert picture.format == "PNG" and picture.size == (width, height)
+        assert picture.format == "PNG" and np.abs(picture.size - size).max() < 1
         assert len(np.unique(np.asarray(picture.convert("L")))) > 10
 
 
@@ -252,3 +254,288 @@ def test_drawing_needs_no_pyplot_and_so_no_screen(tmp_path):
     code = "import sys; from npcnn import plots; plots.accuracy_curves({'loss': [1]}, sys.argv[1])"
     code += "; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "curves.png")], check=True, timeout=60)
+
+
+# ------------------------------------------------------------------ the inside of a model
+
+
+@pytest.fixture
+def model(make_model, make_images):
+    """A small model in 64 bits, trained a little, so that it is neither sure of everything nor of nothing."""
+    model = make_model(dtype="float64", kernels="im2col")
+    model.fit(*make_images(60), epochs=2, verbose=0)
+    return model
+
+
+@pytest.fixture
+def image(make_images):
+    return make_images(1, seed=5)[0][0]
+
+
+def drawn(axes):
+    return np.ma.filled(np.ma.asarray(axes.images[0].get_array(), float), np.nan)
+
+
+def test_filters_are_drawn_by_channel_and_filter_around_zero(tmp_path, rng):
+    stack = [layers.Input((9, 8, 1)), layers.Conv2D(20, (3, 2)), layers.MaxPool2D(2), layers.Conv2D(5, 2)]
+    figure = plots.filters(Sequential(stack), tmp_path / "filters.png")
+    first, second = (panel for panel in figure.axes if panel.images)
+    w = stack[1].params["kernel"]
+    assert drawn(first).shape == (2 * 3, 16 * 2), "one channel: rows of 16"
+    assert np.array_equal(drawn(first)[3:, 2:4], w[:, :, 0, 17]), "the second in the second row is filter 17"
+    assert np.isnan(drawn(first)[3:, 4 * 2 :]).all(), "and no filter follows the twentieth"
+    w = stack[3].params["kernel"]
+    assert drawn(second).shape == (20 * 2, 5 * 2)
+    for c, f in np.ndindex(20, 5):
+        assert np.array_equal(drawn(second)[2 * c : 2 * c + 2, 2 * f : 2 * f + 2], w[:, :, c, f])
+    low, high = second.images[0].get_clim()
+    assert -low == high == np.abs(w).max()
+    assert_is_a_png_of(figure, tmp_path / "filters.png")
+    few = next(panel for panel in plots.filters(stack[3], count=4).axes if panel.images)
+    assert np.array_equal(drawn(few), drawn(second)[: 4 * 2, : 4 * 2])
+
+
+def test_the_feature_maps_of_every_layer_are_its_outputs(model, image, tmp_path):
+    figure = plots.feature_maps(model, image, path=tmp_path / "maps.png")
+    panels = [axes for axes in figure.axes if axes.images]
+    assert len(panels) == 1 + len(model.layers)
+    assert np.array_equal(drawn(panels[0]), image[..., 0])
+    y = image[None].astype("float64")
+    for axes, layer in zip(panels[1:], model.layers, strict=True):
+        y = layer(y)
+        assert axes.get_title(loc="left").startswith(layer.name)
+        maps = np.split(drawn(axes), y.shape[-1], axis=1) if y.ndim == 4 else drawn(axes)[0]
+        assert np.array_equal(maps, np.moveaxis(y[0], -1, 0))
+    assert np.allclose(drawn(panels[-1])[0], model.predict(image[None], verbose=0)[0], rtol=1e-12)
+    assert_is_a_png_of(figure, tmp_path / "maps.png")
+
+
+def test_the_layers_of_a_model_within_the_model_are_drawn_too(image):
+    inner = Sequential([layers.Conv2D(3, 3, activation="relu"), layers.Conv2D(2, 3)], name="inner")
+    model = Sequential([layers.Input((8, 8, 1)), inner, layers.Flatten(), layers.Dense(2)])
+    titles = [axes.get_title(loc="left") for axes in plots.feature_maps(model, image).axes if axes.images]
+    assert [title.split()[0] for title in titles] == ["input", "inner/conv2d", "inner/conv2d_1", "flatten", "dense"]
+    assert sum(bool(axes.images) for axes in plots.filters(model).axes) == 2
+
+
+@pytest.mark.parametrize("label", [None, 0, 2])
+def test_saliency_is_the_slope_of_the_score_before_the_softmax(model, image, label):
+    *front, last = model.layers
+    scores = Sequential([layers.Input((8, 8, 1)), *front, layers.Dense(3)], dtype="float64", kernels="im2col")
+    scores.layers[-1].set_weights(last.get_weights())
+    k = int(model.predict(image[None], verbose=0)[0].argmax()) if label is None else label
+    axes = plots.saliency(model, image, label).axes[1]
+    assert axes.get_title(loc="left") == f"gradient of the score of class {k}"
+    for i, j in [(0, 0), (2, 5), (4, 4), (7, 1)]:
+        step = np.zeros((1, 8, 8, 1))
+        step[0, i, j] = 1e-6
+        above, below = scores.predict(np.concatenate([image + step, image - step]), verbose=0)[:, k]
+        assert np.isclose(drawn(axes)[i, j], (above - below) / 2e-6, rtol=1e-6, atol=1e-9)
+    assert np.abs(drawn(axes)).max() > 1e-3
+
+
+def test_of_several_channels_saliency_draws_the_largest_gradient_with_its_sign(rng):
+    model = Sequential([layers.Input((2, 3, 3)), layers.Flatten(), layers.Dense(2)], dtype="float64")
+    w = model.params["dense/kernel"].reshape(2, 3, 3, 2)
+    heat = drawn(plots.saliency(model, rng.random((2, 3, 3)), 1).axes[1])
+    for i, j in np.ndindex(2, 3):
+        assert heat[i, j] == max(w[i, j, :, 1], key=abs)
+
+
+def test_occlusion_is_what_the_model_answers_to_covered_images(model, image, tmp_path):
+    figure = plots.occlusion(model, image, 1, tmp_path / "occlusion.png", size=3)
+    picture, hidden, heat = figure.axes[:3]
+    grey = (image.min() + image.max()) / 2
+    worst = np.unravel_index(drawn(heat).argmin(), (8, 8))
+    for i, j in [(0, 0), (3, 4), (7, 5), worst]:
+        covered = image.copy()
+        covered[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = grey
+        probability = model.predict(covered[None], verbose=0)[0, 1]
+        assert np.isclose(drawn(heat)[i, j], probability, rtol=1e-6)
+    assert np.allclose(drawn(hidden), covered[..., 0]), "the worst place is shown covered"
+    assert hidden.get_title(loc="left").endswith(f"{probability:.1%}")
+    assert np.array_equal(drawn(picture), image[..., 0])
+    norm = heat.images[0].norm
+    expected = 0.5 + np.log([1, 9, 99]) / (2 * np.log(9999))
+    assert np.allclose(norm(np.array([0.5, 0.9, 0.99])), expected), "colours are even in the logit"
+    assert norm(0.0) == 0 and norm(1.0) == 1
+    assert_is_a_png_of(figure, tmp_path / "occlusion.png")
+
+
+def bars(axes):
+    """The heights of the bars of every histogram in a panel, from the top down, and their edges."""
+    found = [patch.get_data() for patch in axes.patches]
+    return [(values - baseline, edges) for values, edges, baseline in found]
+
+
+def test_histograms_are_those_of_the_weights_and_of_the_gradients_of_a_step(make_model, make_images, tmp_path):
+    from npcnn.optimizers import SGD
+
+    x, y = make_images(30)
+    model = make_model(SGD(1.0), dtype="float64", kernels="im2col")
+    before = {key: w.copy() for key, w in model.params.items()}
+    histograms = Histograms(x, y)
+    model.fit(x, y, batch_size=30, epochs=1, verbose=0, callbacks=[histograms])
+    assert histograms.epochs == [0, 1]
+
+    key = "conv2d/kernel"
+    gradient = np.abs(before[key] - model.params[key])  # with a rate of 1, what the one step took away
+    counts, edges = histograms.gradients[key][0]
+    assert counts.sum() == gradient.size == 36 and len(counts) == 6
+    assert np.allclose(edges[[0, -1]], [gradient.min(), gradient.max()])
+    assert np.allclose(edges[1:] / edges[:-1], edges[1] / edges[0]), "even on a logarithmic axis"
+    inside = [
+        ((gradient >= low) & (gradient <= high)).sum() for low, high in zip(edges[1:-2], edges[2:-1], strict=True)
+    ]
+    assert inside == counts[1:-1].tolist()
+    for key, w in model.params.items():
+        for mine, theirs in zip(histograms.weights[key][1], np.histogram(w, int(np.sqrt(w.size))), strict=True):
+            assert np.allclose(mine, theirs)
+
+    for draw, found in (plots.weight_histograms, histograms.weights), (plots.gradient_histograms, histograms.gradients):
+        figure = draw(histograms, tmp_path / "histograms.png")
+        assert len(figure.axes) == len(found) == 4
+        for axes, (key, each) in zip(figure.axes, found.items(), strict=True):
+            assert axes.get_title() == f"{key} ({model.params[key].size:,})"
+            assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1"]
+            for (heights, places), (counts, edges) in zip(bars(axes), each, strict=True):
+                assert np.array_equal(places, edges)
+                assert np.allclose(heights, 0.9 * counts / counts.max())
+        assert_is_a_png_of(figure, tmp_path / "histograms.png")
+
+
+def test_biases_that_all_begin_at_zero_are_one_bar_there_and_gradients_that_are_zero_are_counted(make_images):
+    x, y = make_images(30)
+    stack = [
+        layers.Input((8, 8, 1)),
+        layers.Flatten(),
+        layers.Dense(4, "relu", bias_initializer="zeros"),
+        layers.Dense(3),
+    ]
+    model = Sequential([*stack[:-1], layers.Dense(3, "softmax")])
+    model.layers[1].params["kernel"][:, 1] = -1  # this unit is off for every image, so nothing of it is learned
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    histograms = Histograms(x, y)
+    model.fit(x, y, epochs=1, verbose=0, callbacks=histograms)
+    counts, edges = histograms.weights["dense/bias"][0]
+    assert counts.tolist() == [4] and edges.tolist() == [0, 0]
+    assert [counts.sum() for counts, _ in histograms.gradients["dense/kernel"]] == [3 * 64, 3 * 64]
+    figure = plots.gradient_histograms(histograms)
+    assert texts(figure.axes[0]) == ["25% zero", "25% zero"]
+
+
+def test_recording_histograms_changes_nothing_of_a_training(make_images):
+    x, y = make_images(40)
+    weights = []
+    for callbacks in ([], [Histograms(x, y)]):
+        stack = [layers.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Dropout(0.3)]
+        stack += [layers.Flatten(), layers.Dropout(0.3, seed=1), layers.Dense(3, "softmax")]
+        model = Sequential(stack)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, 16, epochs=2, verbose=0, callbacks=callbacks)
+        weights.append(model.get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_of_a_long_training_the_first_the_last_and_some_epochs_between_are_drawn(make_model, make_images):
+    x, y = make_images(20)
+    histograms = Histograms(x, y)
+    make_model().fit(x, y, epochs=30, verbose=0, callbacks=histograms)
+    labels = [label.get_text() for label in plots.weight_histograms(histograms).axes[0].get_yticklabels()]
+    assert len(labels) == 9 and labels[0] == "0" and labels[-1] == "30"
+
+
+class DoubledBias(layers.Dense):
+    """Its backward pass has a mistake: of the bias of unit 1."""
+
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        grads["bias"][1] *= 2
+        return dx, grads
+
+
+def test_a_gradient_check_is_drawn_entry_by_entry_with_a_cross_where_it_is_wrong(rng, tmp_path):
+    result = check_layer(DoubledBias(3, dtype="float64"), rng.standard_normal((4, 5)), "complex", entries=12)
+    figure = plots.gradient_check(result, tmp_path / "check.png")
+    x, kernel, bias = (axes for axes in figure.axes if axes.images)
+    assert drawn(x).shape == (4, 5) and drawn(kernel).shape == (5, 3) and drawn(bias).shape == (1, 3)
+    assert np.isfinite(drawn(x)).sum() == np.isfinite(drawn(kernel)).sum() == 12, "the others were not measured"
+    assert "12 of 20 entries measured" in x.get_title(loc="left")
+    assert np.isclose(drawn(bias)[0, 1], np.log10(result.rows[2].error)) and (drawn(bias)[0, [0, 2]] < -12).all()
+    assert [len(axes.lines[0].get_xdata()) for axes in (x, kernel, bias)] == [0, 0, 1]
+    assert bias.lines[0].get_xydata().tolist() == [[1, 0]]
+    norm = bias.images[0].norm
+    assert norm(np.log10(result.tolerance)) == 0.5, "white is the tolerance"
+    assert_is_a_png_of(figure, tmp_path / "check.png")
+
+
+def test_a_gradient_check_shows_images_and_kernels_as_tiles_and_kinks_as_not_measured(rng):
+    x = rng.standard_normal((2, 4, 5, 3))
+    figure = plots.gradient_check(result := check_layer(layers.Conv2D(2, (3, 2), dtype="float64"), x, "exact"))
+    panels = [axes for axes in figure.axes if axes.images]
+    assert drawn(panels[0]).shape == (2 * 4, 3 * 5) and drawn(panels[1]).shape == (3 * 3, 2 * 2)
+    for where, _, error, *_ in result.rows[0].slopes:
+        if where is not None:
+            n, i, j, c = where
+            assert np.isclose(drawn(panels[0])[4 * n + i, 5 * c + j], np.log10(max(error, 1e-17)))
+    for where, _, error, *_ in result.rows[1].slopes:
+        kh, kw, c, f = where
+        assert np.isclose(drawn(panels[1])[3 * c + kh, 2 * f + kw], np.log10(max(error, 1e-17)))
+    x = np.array([[1.0, 0.0, -1.0]])
+    (axes, _) = plots.gradient_check(check_layer(layers.ReLU(), x)).axes
+    assert np.isnan(drawn(axes)).tolist() == [[False, True, False]], "x = 0 is a kink"
+
+
+def wrong_calls():
+    dense = Sequential([layers.Input((4,)), layers.Dense(3)])
+    maps = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3)])
+    whole = Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    image, unbuilt = np.zeros((8, 8, 1)), Sequential([layers.Flatten()])
+    yield plots.filters, ["model.keras"], TypeError, "filters: takes a model or a Conv2D, got 'model.keras'"
+    yield plots.filters, [dense], ValueError, "filters: Sequential 'sequential' has no Conv2D"
+    yield plots.filters, [layers.Conv2D(2, 3)], ValueError, "filters: Conv2D has no weights yet; build it first"
+    yield plots.filters, [maps, None, 0], ValueError, "filters: count must be an integer of at least 1, got 0"
+    yield plots.feature_maps, [maps, image, None, 0], ValueError, "feature_maps: count must be"
+    yield plots.weight_histograms, [HISTORY], TypeError, "weight_histograms: takes the npcnn.callbacks.Histograms"
+    yield plots.gradient_histograms, [Histograms([], [])], ValueError, "gradient_histograms: nothing is recorded yet"
+    yield plots.gradient_check, [0.1], TypeError, "gradient_check: takes what check_layer"
+    yield plots.occlusion, [whole, image, 0, None, 0], ValueError, "occlusion: size must be"
+    for draw in (plots.feature_maps, plots.saliency, plots.occlusion):
+        name = draw.__name__
+        yield draw, [layers.Flatten(), image], TypeError, f"{name}: model must be a model, got <Flatten>"
+        yield draw, [unbuilt, image], ValueError, f"{name}: model must be built for images .* is None"
+        yield draw, [dense, image], ValueError, rf"{name}: model must be built for images .* is \(4,\)"
+        yield draw, [whole, image[:5]], ValueError, rf"{name}: image must be one image .*, got shape \(5, 8, 1\)"
+        yield draw, [whole, np.stack([image] * 2)], ValueError, f"{name}: image must be one image"
+        yield draw, [whole, image + np.nan], ValueError, f"{name}: image must be finite numbers"
+        yield draw, [whole, image.astype(str)], ValueError, f"{name}: image must be finite numbers"
+    for draw in (plots.saliency, plots.occlusion):
+        name = draw.__name__
+        yield draw, [maps, image], ValueError, f"{name}: model must return a number for each class"
+        yield draw, [whole, image, 3], ValueError, f"{name}: label must be a class from 0 to 2, got 3"
+        yield draw, [whole, image, -1], ValueError, f"{name}: label must be"
+
+
+@pytest.mark.parametrize("draw, arguments, error, message", list(wrong_calls()))
+def test_what_cannot_be_drawn_of_a_model_is_refused(draw, arguments, error, message):
+    with pytest.raises(error, match=message):
+        draw(*arguments)
+
+
+def test_a_check_that_cannot_say_where_is_not_drawn(model, make_images):
+    with pytest.raises(ValueError, match="gradient_check: the method 'adjoint' cannot say where"):
+        plots.gradient_check(check_model(model, *make_images(3)))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (1, 8, 8, 1)])
+def test_an_image_may_come_with_a_batch_axis_and_without_its_channel(model, image, shape):
+    whole = drawn(plots.saliency(model, image, 0).axes[1])
+    assert np.array_equal(drawn(plots.saliency(model, image.reshape(shape), 0).axes[1]), whole)
+
+
+def test_histograms_of_examples_that_do_not_fit_are_refused_before_training(make_model, make_images):
+    x, y = make_images(20)
+    with pytest.raises(ValueError, match="Histograms: y must have one label for each of the 5 examples"):
+        make_model().fit(x, y, verbose=0, callbacks=Histograms(x[:5], y))
+    with pytest.raises(ValueError, match="Histograms: bins must be"):
+        Histograms(x, y, bins=0)

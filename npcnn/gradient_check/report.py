@@ -16,16 +16,17 @@ class Row(SimpleNamespace):
 
     `checked` counts its slopes, `measured` those of them that could be compared, `kinks` the others. `error` is the
     largest relative error, `where` it is, `analytic` and `numeric` the two slopes there; `wrong` are the places of all
-    that are beyond the tolerance (for "adjoint", which cannot tell: [None]), `right` those of the others.
+    that are beyond the tolerance (for "adjoint", which cannot tell: [None]). `slopes` are all of them, each
+    (where, verdict, error, analytic, numeric).
     """
 
     def __init__(self, argument: str, shape: tuple[int, ...], slopes: list[tuple]) -> None:
         """Take slopes as (where, *what `slopes.compare` returns)."""
         compared = [slope for slope in slopes if slope[1] != "kink"]
-        self.argument, self.shape = argument, shape
+        self.argument, self.shape, self.slopes = argument, shape, slopes
         self.checked, self.measured = len(slopes), len(compared)
         self.kinks = self.checked - self.measured
-        self.wrong, self.right = ([where for where, found, *_ in slopes if found == kind] for kind in ("wrong", "ok"))
+        self.wrong = [where for where, verdict, *_ in compared if verdict == "wrong"]
         worst = max(compared, key=itemgetter(2), default=(None, "kink", 0.0, 0.0, 0.0))
         self.where, _, self.error, self.analytic, self.numeric = worst
         self.verdict = f"FAIL in {len(self.wrong)}" if self.wrong else "ok" if compared else "kinks only"
@@ -36,7 +37,8 @@ class Row(SimpleNamespace):
         The axes are H and W of an image, KH and KW of a filter. Of the other axes, those are named in which a part only
         is wrong. What was measured in one direction only ("adjoint") gives no drawing.
         """
-        wrong, right = ([where for where in places if where is not None] for places in (self.wrong, self.right))
+        there = [(where, verdict) for where, verdict, *_ in self.slopes if where is not None]
+        right, wrong = ([where for where, verdict in there if verdict == kind] for kind in ("ok", "wrong"))
         if not wrong or not self.shape:
             return ""
         first = 1 if self.argument == "x" and len(self.shape) > 2 else 0  # behind the batch axis

@@ -1,7 +1,4 @@
-"""Pictures of what a model learned. Each function returns a matplotlib Figure and, given a path, saves it.
-
-No screen is needed: figures are made without pyplot and its windows.
-"""
+"""Pictures of how well a model learned: its curves, what it confuses, its mistakes, and what it says to one digit."""
 
 import os
 from collections.abc import Sequence
@@ -12,10 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-PathLike = str | os.PathLike[str]
-
-# Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+from npcnn.plots.figures import BLUE, GREY, ORANGE, PathLike, new_figure, saved
 
 
 def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
@@ -34,7 +28,7 @@ def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
     if not names or len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"history must have 'accuracy' or 'loss', and as many epochs of each, got {lengths}")
     epochs = np.arange(1, lengths[names[0]] + 1)
-    figure, panels = _panels(1, len(names), 5, 3.6)
+    figure, panels = new_figure(1, len(names), 5, 3.6)
     for axes, name in zip(panels, names, strict=True):
         form = "{} {:.2%}" if name == "accuracy" else "{} {:.4f}"
         curves = [(name, "training", BLUE), (f"val_{name}", "validation", ORANGE)]
@@ -51,7 +45,7 @@ def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         axes.margins(x=0.04, y=0.08)
         axes.grid(alpha=0.25)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def confusion_matrix(
@@ -86,7 +80,7 @@ def confusion_matrix(
     strength = 0.8 * shares / max(shares.max(), 1e-9)
     cells = 1 - strength[..., None] * (1 - np.array(to_rgb(ORANGE)))
     cells[range(K), range(K)] = 1 - 0.15 * (1 - np.array(to_rgb(BLUE)))
-    figure, (axes,) = _panels(1, 1, max(4, 0.6 * K), max(4, 0.6 * K))
+    figure, (axes,) = new_figure(1, 1, max(4, 0.6 * K), max(4, 0.6 * K))
     axes.pcolormesh(np.arange(-0.5, K), np.arange(-0.5, K), cells, edgecolors="#DDDDDD", linewidth=0.8)
     for (i, j), count in np.ndenumerate(counts):
         if count:
@@ -97,7 +91,7 @@ def confusion_matrix(
     axes.set(xticks=range(K), yticks=range(K), xticklabels=names, yticklabels=names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def mistakes(
@@ -134,7 +128,7 @@ def mistakes(
         title = f"None wrong of {len(images):,}; the {len(shown)} the model was least certain of"
 
     columns = min(5, len(shown))
-    figure, panels = _panels(-(-len(shown) // columns), columns, max(1.6, 5.6 / columns), 1.8)
+    figure, panels = new_figure(-(-len(shown) // columns), columns, max(1.6, 5.6 / columns), 1.8)
     for axes in panels:
         axes.axis("off")
     for axes, n in zip(panels, shown, strict=False):
@@ -142,7 +136,7 @@ def mistakes(
         answer = f" → {y_pred[n]}" if len(wrong) else ""
         axes.set_title(f"true {y_true[n]}{answer} ({certainty[n]:.1%})", fontsize=9)
     figure.suptitle(title, fontsize=11)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: PathLike | None = None) -> Figure:
@@ -160,7 +154,7 @@ def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: 
     if isinstance(original, Image.Image) and original.mode[0] not in "IF":  # those hold more than 8 bits
         original = original.convert("RGBA")
         original.thumbnail((1000, 1000))
-    figure, (given, seen, bars) = _panels(1, 3, 3.3, 3.4)
+    figure, (given, seen, bars) = new_figure(1, 3, 3.3, 3.4)
     given.imshow(np.asarray(original), cmap="gray")
     given.set(title="the picture", facecolor="#BBBBBB")  # seen where a picture is transparent
     seen.imshow(prepared, cmap="gray")
@@ -175,7 +169,7 @@ def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: 
     bars.invert_yaxis()
     bars.tick_params(length=0)
     bars.spines["bottom"].set_visible(False)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def _highest_class(name: str, labels: np.ndarray) -> int:
@@ -184,20 +178,3 @@ def _highest_class(name: str, labels: np.ndarray) -> int:
         got = f"{labels.dtype} of shape {labels.shape}"
         raise ValueError(f"{name} must be class numbers from 0, (N,) with N at least 1, got {got}")
     return int(labels.max())
-
-
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:
-    """A figure of rows x columns panels, each width x height inches."""
-    figure = Figure(figsize=(columns * width, rows * height), dpi=150, layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
-
-
-def _saved(figure: Figure, path: PathLike | None) -> Figure:
-    if path is not None:
-        unfinished = f"{os.fspath(path)}.part"  # a picture that is there is replaced by a whole one, or not at all
-        figure.savefig(unfinished, format=os.path.splitext(path)[1][1:] or "png")
-        os.replace(unfinished, path)
-    return figure
