@@ -1,5 +1,8 @@
 """What several test files share: a seeded random generator, a few hundred real digits, and small models."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 
@@ -114,6 +117,21 @@ def digits():
         ((x_train[train] / 255).astype("float32")[..., None], y_train[train]),
         ((x_test[test] / 255).astype("float32")[..., None], y_test[test]),
     )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium as the system's packages have it, driven by Playwright; without them the test is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api", reason='needs Playwright: pip install -e ".[browser]"')
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("needs Chromium on the PATH, as the package chromium of Debian has it")
+    no_sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # Chromium has none for root
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=no_sandbox)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
