@@ -118,7 +118,9 @@ def describe_steps(model: Sequential) -> list[dict[str, Any]]:
         RuntimeError, ValueError: as for `write`.
     """
     if model.output_shape is None:
-        raise RuntimeError("explorer: the model has no weights yet; put layers.Input((28, 28, 1)) in front, or train it")
+        raise RuntimeError(
+            "explorer: the model has no weights yet; put layers.Input((28, 28, 1)) in front, or train it"
+        )
     steps = []
     for layer in (inner for outer in model.layers for inner in outer.in_line()):
         for step in layer.split_activation():
@@ -152,6 +154,8 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         "input": step.input_shape,
         "output": step.output_shape,
         "equations": equations_of(type(step)),
+        "forward": first_equation(type(step), "y"),
+        "backward": first_equation(type(step), "dx"),
         "places": places_of(step),
     }
     if isinstance(step, Conv2D | MaxPool2D):
@@ -179,6 +183,14 @@ def equations_of(cls: type) -> str:
     paragraphs = re.split(r"\n\s*\n", inspect.getdoc(cls) or "")
     ends = [i for i, p in enumerate(paragraphs) if re.match(r"Shapes|Args|Raises|The arguments|\s*>>>", p)]
     return "\n\n".join(paragraphs[: ends[0] if ends else None])
+
+
+def first_equation(cls: type, letter: str) -> str:
+    """Return the first line of a class's docstring that says what `letter` equals; "" if none does."""
+    line = re.search(
+        rf"^ *(?:\w+:)? *({letter}(?:\[.*?\])? +\+?= .*?)(?:\. |$)", inspect.getdoc(cls) or "", re.MULTILINE
+    )
+    return re.sub(r"(?<! )  (?! )", " ", line[1]) if line else ""
 
 
 def places_of(step: Layer) -> dict[str, list[dict[str, str]]]:

@@ -88,9 +88,15 @@ const LAYERS = {
     },
     // dw[c, u] = x[c] * dy[u],   dx[c] = sum over u of dy[u] * w[c, u],   db = dy
     backward(step, x, y, dy) {
-      const { w } = step, U = dy.length, dx = new Float32Array(x.length);
-      const dw = w.map((_, at) => x[Math.floor(at / U)] * dy[at % U]);
-      w.forEach((weight, at) => (dx[Math.floor(at / U)] += dy[at % U] * weight));
+      const { w } = step, U = dy.length, dx = new Float32Array(x.length), dw = new Float32Array(w.length);
+      for (let c = 0; c < x.length; c++) {
+        let total = 0;
+        for (let u = 0; u < U; u++) {
+          dw[c * U + u] = x[c] * dy[u];
+          total += dy[u] * w[c * U + u];
+        }
+        dx[c] = total;
+      }
       return { dx, dw, db: dy };
     },
   },

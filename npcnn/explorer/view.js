@@ -33,15 +33,16 @@ const sections = [null, ...network.steps].map((step, k) => {
   const shape = step ? step.output : network.steps[0].input;
   find("h3").textContent = step ? `${step.name}: ${step.kind}, y (${shape.join(", ")})` : `The image: x (${shape.join(", ")})`;
   if (step) describeSource(find("details"), step.equations, step.places);
-  find(".source").textContent = step ? placesInShort(step.places) : "The input of the first layer; black is 0, white is 1.";
+  find(".source").textContent = step ? inShort(step) : "The input of the first layer; black is 0, white is 1.";
   find("details").hidden = !step;
   element("layers").append(section);
   return { section, canvas: find("canvas"), overlay: find("svg"), picture: find(".picture"), note: find(".note"), find };
 });
 
-/** The line where forward and the line where backward is computed, from the definition. */
-function placesInShort({ forward, backward }) {
-  return `forward ${forward.at(-1).place} · backward ${backward.at(-1).place}`;
+/** What forward and backward compute, each with the line of the source that defines it. */
+function inShort({ forward, backward, places }) {
+  const parts = [[forward, "forward"], [backward, "backward"]];
+  return parts.map(([equation, way]) => `${equation && `${equation}\n`}  ${way}: ${places[way].at(-1).place}`).join("\n");
 }
 
 /** Fill a <details> with equations as the source has them, and every place that computes them. */
@@ -56,7 +57,10 @@ function describeSource(details, equations, places) {
 /** The numbers that the picture of layer k shows, with its tiles, or a sentence that says why there are none. */
 function content(k) {
   const step = network.steps[k - 1], isLast = k === network.steps.length;
-  if (page.show === "y") return { values: network.ys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "" };
+  if (page.show === "y") {
+    const note = step?.kind === "Dropout" ? "In this page, as wherever a model predicts, it does nothing: y = x." : "";
+    return { values: network.ys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "", note };
+  }
   if (page.show === "dy") {
     if (isLast) return { note: "Softmax and loss are differentiated together: their gradient is the dy of the layer before." };
     return { values: network.dys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "loss per unit of y" };
@@ -113,9 +117,9 @@ function renderLayer(layer, k) {
   layer.layout = null;
   if (!values) return;
   const room = layer.section.clientWidth - 24, narrow = room < 500;
-  const layout = (layer.layout = new Layout(tiles, narrow ? 1.6 : 0.6)), largest = largestMagnitude(values);
+  const layout = (layer.layout = new Layout(tiles, narrow ? 2.1 : 0.6)), largest = largestMagnitude(values);
   drawPicture(layer.canvas, layout, values, largest, dark.matches ? SCALES.dark : SCALES.light);
-  const enlarged = Math.min(room / layout.width, tiles.count === 1 ? 12 : 8);
+  const enlarged = Math.min(room / layout.width, tiles.rows === 1 ? 20 : 8);
   layer.canvas.style.width = `${layout.width * enlarged}px`;
   layer.canvas.style.height = `${layout.height * enlarged}px`;
   layer.overlay.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
@@ -168,7 +172,7 @@ function smallPicture({ title, values, rows, columns, marked }) {
   const figure = document.createElement("figure"), canvas = document.createElement("canvas");
   const tiles = { count: values.length / (rows * columns), rows, columns };
   tiles.at = (tile, row, column) => (tile * rows + row) * columns + column;
-  const layout = new Layout(tiles, 1.2), enlarged = Math.min(100 / layout.width, 24), largest = largestMagnitude(values);
+  const layout = new Layout(tiles, 1.2), enlarged = Math.min((tiles.count > 4 ? 148 : 96) / layout.width, 24), largest = largestMagnitude(values);
   drawPicture(canvas, layout, values, largest, dark.matches ? SCALES.dark : SCALES.light);
   canvas.style.width = `${layout.width * enlarged}px`;
   canvas.style.height = `${layout.height * enlarged}px`;
