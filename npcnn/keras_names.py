@@ -94,7 +94,11 @@ HINTS = [
     ("wrappers", "", "write a small class with fit and predict around Sequential"),
     ("visualization", "", "use Matplotlib, or npcnn.plots"),
     ("distribution", "", "it computes on the CPU; leave it out"),
-    ("mixed_precision", "", "it computes in float32 or float64: Sequential(layers, dtype='float64')"),
+    (
+        "mixed_precision",
+        "",
+        "leave it out: it computes in float32, or in float64 with Sequential(layers, dtype='float64')",
+    ),
     ("", "Model Functional", "put the layers into Sequential([...]), in a row; for branches use Keras"),
     ("", "Layer Loss Metric Optimizer Initializer Regularizer", "npcnn.layers, npcnn.losses and so on have their own"),
     ("", "", "use Keras"),

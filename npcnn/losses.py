@@ -34,7 +34,7 @@ import numpy as np
 from npcnn.array import Array
 from npcnn.checks import check_flag, check_fraction
 from npcnn.complex_step import comparable
-from npcnn.keras_arguments import NEUTRAL, check_neutral
+from npcnn.keras_arguments import NEUTRAL, check_neutral, made_here
 
 EPSILON = 1e-7
 
@@ -78,11 +78,10 @@ class Loss:
     from_logits = False
 
     def __init__(self, *, name: str | None = None, dtype: Any = None, axis: int = -1, **other: Any) -> None:
+        self.name = name or getattr(self, "name", type(self).__name__)
         check_neutral(self.name, other)
         if axis != -1:
             raise ValueError(f"{self.name}: axis must be -1, the last one, got {axis!r}")
-        if name is not None:
-            self.name = name
 
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> Array:
         """Return the loss L, an array without axes."""
@@ -455,7 +454,12 @@ def get(loss: Any) -> Any:
 
     Raises:
         ValueError: there is none of that name, or the object lacks forward and backward.
+        TypeError: it is a loss of one's own as Keras wants them, without its gradient.
     """
+    loss = made_here(loss, BY_NAME)
+    if isinstance(loss, Loss) and type(loss).forward_each is Loss.forward_each and type(loss).forward is Loss.forward:
+        hint = "here a loss has forward_each and backward_each, its gradient; npcnn/losses.py has short ones"
+        raise TypeError(f"loss: {type(loss).__name__} has no forward_each; {hint}")
     if isinstance(loss, str) and loss in BY_NAME:
         return BY_NAME[loss]()
     for function, cls in FUNCTIONS.items():
@@ -464,4 +468,5 @@ def get(loss: Any) -> Any:
     if not isinstance(loss, type) and all(callable(getattr(loss, name, None)) for name in ("forward", "backward")):
         return loss
     names = ", ".join(repr(cls.name) for cls in CLASSES)
-    raise ValueError(f"loss must be {names}, or an object with forward and backward; got {loss!r}")
+    hint = "; a function does not say its gradient" if callable(loss) else ""
+    raise ValueError(f"loss must be {names}, or an object with forward and backward; got {loss!r}{hint}")
