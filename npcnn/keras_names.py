@@ -59,7 +59,6 @@ HINTS = [
     ("layers", "", "use Keras, or write a layer of your own, with forward and backward, as in npcnn/layers/dense.py"),
     ("models", "Model Functional", "put the layers into Sequential([...]), in a row; for branches use Keras"),
     ("models", "", "make a Sequential; keep it with model.save and load_model"),
-    ("callbacks", "TensorBoard", "CSVLogger writes the same numbers into a file, and npcnn.plots draws them"),
     ("callbacks", "", "write a Callback of your own"),
     (
         "datasets",
@@ -83,6 +82,7 @@ HINTS = [
     ("utils", "get_file", "use pooch.retrieve, which is installed with npcnn"),
     ("utils", "", "use Keras' own, which works beside npcnn"),
     ("backend", "image_dim_ordering set_image_dim_ordering", "images are channels last, as image_data_format() says"),
+    ("backend", "eval", "arrays and learning rates are numbers as they are; leave it out"),
     ("backend", "get_session set_session learning_phase set_learning_phase", "there is no session; leave it out"),
     ("backend", "", "use NumPy; all arrays here are NumPy's"),
     ("ops", "", "use NumPy; all arrays here are NumPy's"),
