@@ -88,6 +88,23 @@ def exponential(x: Any) -> np.ndarray:
     return _apply(Elementwise("exponential"), x)
 
 
+def relu6(x: Any) -> np.ndarray:
+    """Return x where it is from 0 to 6, else the nearer of the two."""
+    return _apply(ReLU(6.0), x)
+
+
+def gelu(x: Any, approximate: bool = False) -> np.ndarray:
+    """Return x times the share of a standard normal distribution below x; approximate must be False."""
+    if approximate:
+        raise ValueError("gelu: npcnn has the exact one only; leave approximate out")
+    return _apply(Elementwise("gelu"), x)
+
+
+def mish(x: Any) -> np.ndarray:
+    """Return x tanh(log(1 + exp(x)))."""
+    return _apply(Elementwise("mish"), x)
+
+
 def get(identifier: Any) -> Callable:
     """Return the function of that name; None is linear, and a function or a layer is itself.
 

@@ -60,15 +60,17 @@ def get_value(x: Any) -> Any:
 
 
 def set_value(x: Any, value: Any) -> None:
-    """Copy a value into an array.
+    """Copy a value into an array, or set the learning rate: `set_value(model.optimizer.learning_rate, 0.01)`.
 
     Raises:
-        TypeError: x is a plain number, as the learning rate is, which only an assignment can change.
+        TypeError: x is a plain number.
     """
-    if not isinstance(x, np.ndarray):
-        hint = "assign instead: model.optimizer.learning_rate = value"
-        raise TypeError(f"set_value: x must be an array, got the number {x!r}; {hint}")
-    x[...] = value
+    if isinstance(x, np.ndarray):
+        x[...] = value
+    elif hasattr(x, "assign"):
+        x.assign(value)
+    else:
+        raise TypeError(f"set_value: x must be an array or an optimizer's learning_rate, got {x!r}")
 
 
 def clear_session() -> None:

@@ -166,7 +166,7 @@ def take(array: np.ndarray | None, which: Any) -> np.ndarray | None:
 
 def is_stream(x: Any) -> bool:
     """Return whether x is an iterable of batches rather than an array, or what becomes one."""
-    if isinstance(x, (np.ndarray, list, tuple, str)) or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, list, tuple, str, dict)) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or hasattr(x, "__getitem__")
 

@@ -58,10 +58,11 @@ def check_not_negative(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_fraction(name: str, value: Any) -> float:
-    """Return value as a float from 0 to below 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
-        raise ValueError(f"{name} must be a number from 0 to below 1, got {value!r}")
+def check_fraction(name: str, value: Any, below: str = "below ") -> float:
+    """Return value as a float from 0 to below 1, or from 0 to 1 where `below` is empty."""
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or not (0 <= value < 1 or (value == 1 and not below)):
+        raise ValueError(f"{name} must be a number from 0 to {below}1, got {value!r}")
     return float(value)
 
 
@@ -114,6 +115,9 @@ def check_seed(name: str, seed: Any) -> np.random.Generator:
 
 def as_array(name: str, value: Any) -> np.ndarray:
     """Return value as an array."""
+    if isinstance(value, dict):
+        hint = "the model has one input and one output, so give an array"
+        raise TypeError(f"{name} must be an array, got a dictionary with {list(value)}; {hint}")
     try:
         return np.asarray(value)
     except ValueError:

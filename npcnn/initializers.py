@@ -169,6 +169,26 @@ class VarianceScaling(Initializer):
         return _standard_normal_within_2(shape, rng) * (math.sqrt(variance) / _TRUNCATED_STDDEV)
 
 
+class Orthogonal(Initializer):
+    """A random rotation, `gain` times: the columns of the kernel, as a matrix, are at right angles to each other.
+
+    (Rows, if there are fewer of them. Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", 2014.)
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = check_number("Orthogonal: gain", gain)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return the Q of a random matrix; Q R = A determines Q once the signs of R's diagonal are fixed."""
+        fans(shape)  # refuses a shape that is no matrix
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q = q * np.sign(np.diag(r))
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
 def _standard_normal_within_2(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     draws = rng.standard_normal(shape)
     while (far := np.abs(draws) > 2).any():
@@ -224,12 +244,12 @@ class LecunNormal(_Scaled):
 CLASSES: dict[str, type[Initializer]] = {
     cls.__name__: cls
     for cls in (GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Zeros, Ones)
-    + (Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling)
+    + (Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, Orthogonal)
 }
 glorot_uniform, glorot_normal, he_uniform, he_normal = GlorotUniform, GlorotNormal, HeUniform, HeNormal
 lecun_uniform, lecun_normal, zeros, ones, constant = LecunUniform, LecunNormal, Zeros, Ones, Constant
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
-variance_scaling = VarianceScaling
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
 
 BY_NAME = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): cls for name, cls in CLASSES.items()}
 _SHORT = {"uniform": RandomUniform, "normal": RandomNormal, "zero": Zeros, "one": Ones}

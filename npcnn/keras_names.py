@@ -59,7 +59,6 @@ HINTS = [
     ("layers", "", "use Keras, or write a layer of your own, with forward and backward, as in npcnn/layers/dense.py"),
     ("models", "Model Functional", "put the layers into Sequential([...]), in a row; for branches use Keras"),
     ("models", "", "make a Sequential; keep it with model.save and load_model"),
-    ("callbacks", "TensorBoard", "CSVLogger writes the same numbers into a file, and npcnn.plots draws them"),
     ("callbacks", "", "write a Callback of your own"),
     (
         "datasets",
@@ -83,6 +82,7 @@ HINTS = [
     ("utils", "get_file", "use pooch.retrieve, which is installed with npcnn"),
     ("utils", "", "use Keras' own, which works beside npcnn"),
     ("backend", "image_dim_ordering set_image_dim_ordering", "images are channels last, as image_data_format() says"),
+    ("backend", "eval", "arrays and learning rates are numbers as they are; leave it out"),
     ("backend", "get_session set_session learning_phase set_learning_phase", "there is no session; leave it out"),
     ("backend", "", "use NumPy; all arrays here are NumPy's"),
     ("ops", "", "use NumPy; all arrays here are NumPy's"),
@@ -94,7 +94,11 @@ HINTS = [
     ("wrappers", "", "write a small class with fit and predict around Sequential"),
     ("visualization", "", "use Matplotlib, or npcnn.plots"),
     ("distribution", "", "it computes on the CPU; leave it out"),
-    ("mixed_precision", "", "it computes in float32 or float64: Sequential(layers, dtype='float64')"),
+    (
+        "mixed_precision",
+        "",
+        "leave it out: it computes in float32, or in float64 with Sequential(layers, dtype='float64')",
+    ),
     ("", "Model Functional", "put the layers into Sequential([...]), in a row; for branches use Keras"),
     ("", "Layer Loss Metric Optimizer Initializer Regularizer", "npcnn.layers, npcnn.losses and so on have their own"),
     ("", "", "use Keras"),

@@ -1,17 +1,20 @@
 """Metrics: reported during training, not optimized.
 
-A metric is any object with a `name` and __call__(y_true, y_pred) -> mean over the batch. Those here are the mean of a
-function that gives one number for each example; the functions have Keras' names too.
+A metric is any object with a `name` and __call__(y_true, y_pred) -> mean over the batch. Most here are the mean of a
+function that gives one number for each example; the functions have Keras' names too. One that is no such mean has
+`sum_and_count`, whose two numbers are added up over the batches, and `finish`, a function of sum / count.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from npcnn import losses
-from npcnn.checks import check_count
+from npcnn.checks import check_count, check_number
+from npcnn.keras_arguments import check_neutral
 from npcnn.losses import (  # noqa: F401 (in Keras, they are metrics too)
     MAE,
     MSE,
@@ -43,7 +46,12 @@ class MeanMetricWrapper:
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
         """Return the mean over the batch."""
         values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.arguments)
-        return float(np.mean(values, dtype=np.float64))
+        return self.finish(float(np.mean(values, dtype=np.float64)))
+
+    @staticmethod
+    def finish(mean: float) -> float:
+        """Return what is reported, given the mean over all batches."""
+        return mean
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this metric again, under Keras' names."""
@@ -189,6 +197,122 @@ class MeanAbsoluteError(MeanMetricWrapper):
         super().__init__(mean_absolute_error, name)
 
 
+class RootMeanSquaredError(MeanMetricWrapper):
+    """The root of the mean, over all examples, of the squared differences."""
+
+    def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(mean_squared_error, name)
+
+    def sum_and_count(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[float, int]:
+        """Return the sum over the examples of the squared error, and their number."""
+        return float(np.sum(self.fn(y_true, y_pred), dtype=np.float64)), int(np.prod(np.shape(y_pred)[:-1]))
+
+    @staticmethod
+    def finish(mean: float) -> float:
+        """Return the root."""
+        return math.sqrt(mean)
+
+
+class Precision:
+    """Of the outputs above the threshold, the share that should be; 0 if there are none above.
+
+    Args:
+        thresholds: the threshold, 0.5 if None.
+        top_k, class_id: None; npcnn counts all outputs.
+        name: its name in the history.
+        dtype: accepted because Keras has it.
+
+    Raises:
+        ValueError: thresholds is not one number; top_k or class_id is given.
+    """
+
+    def __init__(
+        self,
+        thresholds: Any = None,
+        top_k: None = None,
+        class_id: None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.name = name or type(self).__name__.lower()
+        check_neutral(self.name, {"top_k": top_k, "class_id": class_id})
+        self.thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
+        self.threshold = 0.5 if thresholds is None else check_number(f"{self.name}: thresholds", thresholds)
+
+    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        """Return the share."""
+        total, count = self.sum_and_count(y_true, y_pred)
+        return total / count if count else 0.0
+
+    def sum_and_count(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[int, int]:
+        """Return the numbers of true positives, and of all of which they are a share."""
+        right, positive = self.outputs(y_true, y_pred)
+        return int((right & positive).sum()), int(positive.sum())
+
+    def outputs(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which outputs should be above the threshold, and which are."""
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        y_true = y_true[..., None] if (*y_true.shape, 1) == y_pred.shape else y_true
+        same_shape(self.name, y_true, y_pred)
+        return y_true > 0.5, y_pred > self.threshold
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this metric again, under Keras' names."""
+        return {name: getattr(self, name) for name in ("name", "thresholds", "top_k", "class_id")}
+
+
+class Recall(Precision):
+    """Of the outputs that should be above the threshold, the share that is; the arguments are those of `Precision`."""
+
+    def sum_and_count(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[int, int]:
+        """Return the numbers of true positives, and of all of which they are a share."""
+        right, positive = self.outputs(y_true, y_pred)
+        return int((right & positive).sum()), int(right.sum())
+
+
+class SparseCategoricalCrossentropy(MeanMetricWrapper):
+    """The loss of that name as a metric: see `npcnn.losses.SparseCategoricalCrossentropy`."""
+
+    def __init__(
+        self,
+        name: str = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: None = None,
+        axis: int = -1,
+    ) -> None:
+        arguments = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
+        super().__init__(sparse_categorical_crossentropy, name, **arguments)
+
+
+class CategoricalCrossentropy(MeanMetricWrapper):
+    """The loss of that name as a metric: see `npcnn.losses.CategoricalCrossentropy`."""
+
+    def __init__(
+        self,
+        name: str = "categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None:
+        arguments = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
+        super().__init__(categorical_crossentropy, name, **arguments)
+
+
+class BinaryCrossentropy(MeanMetricWrapper):
+    """The loss of that name as a metric: see `npcnn.losses.BinaryCrossentropy`."""
+
+    def __init__(
+        self,
+        name: str = "binary_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(binary_crossentropy, name, from_logits=from_logits, label_smoothing=label_smoothing)
+
+
 CLASSES = (
     Accuracy,
     SparseCategoricalAccuracy,
@@ -198,6 +322,12 @@ CLASSES = (
     TopKCategoricalAccuracy,
     MeanSquaredError,
     MeanAbsoluteError,
+    RootMeanSquaredError,
+    Precision,
+    Recall,
+    SparseCategoricalCrossentropy,
+    CategoricalCrossentropy,
+    BinaryCrossentropy,
 )
 BY_NAME = {name: cls for cls in CLASSES for name in (cls.__name__, cls().name)} | {"acc": Accuracy}
 
@@ -220,5 +350,7 @@ def get(metric: Any) -> Any:
             return metric
         if isinstance(getattr(metric, "__name__", None), str):
             return MeanMetricWrapper(metric)
-    names = ", ".join(repr(cls().name) for cls in CLASSES)
-    raise ValueError(f"metrics must be {names}, functions, or objects like npcnn.metrics.Accuracy(), got {metric!r}")
+    names = ", ".join(repr(name) for cls in CLASSES if (name := cls().name) not in losses.BY_NAME)
+    raise ValueError(
+        f"metrics must be {names}, losses, functions, or objects like npcnn.metrics.Accuracy(), got {metric!r}"
+    )

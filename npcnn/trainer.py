@@ -24,7 +24,7 @@ from npcnn.checks import (
 from npcnn.console import Progress, resolve_verbose
 from npcnn.history import History
 from npcnn.hooks import CallbackList
-from npcnn.keras_arguments import check_neutral
+from npcnn.keras_arguments import ATTRIBUTES, check_neutral
 from npcnn.layers.activation import Activation
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
@@ -67,28 +67,35 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        **old: Any,
     ) -> None:
         """Choose how to train.
 
         Args:
             optimizer: a name such as "adam", "sgd", or an object from `npcnn.optimizers`.
             loss: "sparse_categorical_crossentropy", "categorical_crossentropy", or an object from `npcnn.losses`.
-            metrics: a list of "accuracy" or objects from `npcnn.metrics`; "accuracy" alone is a list of it.
+            metrics: a list of "accuracy" or objects from `npcnn.metrics`; "accuracy" alone is a list of it. For either,
+                a list or dictionary with one entry, for the one output, is that entry.
             loss_weights, weighted_metrics: Keras has them, npcnn has not: None.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: change how Keras computes, and nothing here.
+            old: arguments that Keras has dropped; the error says what to write instead.
 
         Raises:
             ValueError: a name is unknown.
+            TypeError: there is no such argument.
         """
         if loss_weights is not None and metrics is None:
             raise ValueError(f"compile: its third argument is loss_weights, as in Keras; use metrics={loss_weights!r}")
-        check_neutral("compile", {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics})
-        if isinstance(metrics, str):
-            metrics = [metrics]
-        if isinstance(metrics, (list, tuple)) and len(metrics) == 1 and isinstance(metrics[0], (list, tuple)):
-            metrics = metrics[0]  # one list for each output, of which there is one
+        check_neutral("compile", {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics, **old})
+        loss = of_the_output("loss", loss)
+        if isinstance(metrics, dict):
+            metrics = [of_the_output("metrics", metrics)]
         if isinstance(loss, (list, tuple)) and len(loss) == 1:
             loss = loss[0]
+        if isinstance(metrics, (list, tuple)) and len(metrics) == 1 and isinstance(metrics[0], (list, tuple)):
+            metrics = metrics[0]  # one list for each output
+        if isinstance(metrics, str):
+            metrics = [metrics]
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ValueError(f"metrics must be a list like ['accuracy'], got {metrics!r}")
         found = losses.get(loss), [metric_named(metric) for metric in metrics or ()], optimizers.get(optimizer)
@@ -126,6 +133,7 @@ class Trainer:
         validation_freq: int | Sequence[int] = 1,
         *,
         seed: int | None = None,
+        **old: Any,
     ) -> History:
         """Train: `epochs` times over the examples, one update of the weights for every `batch_size` of them.
 
@@ -152,11 +160,14 @@ class Trainer:
             validation_steps, validation_batch_size: the same for the validation; its batch size is that of training.
             validation_freq: validate after every so many epochs, or after those in a list, counted from 1.
             seed: of the order, and of what Dropout draws; None goes on from the model's seed.
+            old: arguments that Keras has dropped; the error says what to write instead.
 
         Raises:
             RuntimeError: before compile.
             ValueError: data or arguments are unusable; the weights are as before.
+            TypeError: there is no such argument, or this class has a train_step.
         """
+        check_neutral("fit", old)
         self._need_compile("fit")
         epochs, initial_epoch = check_count("epochs", epochs), check_count("initial_epoch", initial_epoch, least=0)
         verbose, rng = resolve_verbose(verbose), self.rng if seed is None else check_seed("seed", seed)
@@ -226,12 +237,11 @@ class Trainer:
     ) -> dict[str, float]:
         """Take a step for every batch; return the means over the examples, each before the step of its batch."""
         params, means = self.trainable_params, {}
-        totals, seen = np.zeros(1 + len(self.metrics)), 0
+        totals = np.zeros((1 + len(self.metrics), 2))
         for step, (x, y, weights) in enumerate(batches.epoch()):
             hooks.call("on_train_batch_begin", step)
             totals = totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
-            seen += len(x)
-            means = self._named(totals / seen)
+            means = self._named(totals)
             hooks.call("on_train_batch_end", step, logs=means)
             progress.show(means, batches=1)
             if self.stop_training or (self.history and self.history.interrupted):
@@ -252,7 +262,7 @@ class Trainer:
             x, y, weights = self._batch("", x, y, (sample_weight, class_weight))
         with Workers(self.threads):
             totals = train_step(self._plan(), self.optimizer, self.trainable_params, x, y, self.rng, weights)
-        return self._as_asked(self._named(totals / len(x)), return_dict)
+        return self._as_asked(self._named(totals), return_dict)
 
     # ------------------------------------------------------------------ evaluate
 
@@ -266,6 +276,7 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        **old: Any,
     ) -> float | list[float] | dict[str, float]:
         """Return the loss, or [loss, *metrics] if there are metrics, or all of it under its names.
 
@@ -275,11 +286,13 @@ class Trainer:
             verbose, callbacks: as for `fit`.
             steps: how many batches to take; None takes all.
             return_dict: whether to return {"loss": ..., "accuracy": ...}.
+            old: as for `fit`.
 
         Raises:
             RuntimeError: before compile or build.
             ValueError: the data is unusable.
         """
+        check_neutral("evaluate", old)
         self._need_compile("evaluate")
         if is_stream(x):
             self._need_weights("evaluate")
@@ -307,15 +320,14 @@ class Trainer:
             output, _ = plan.forward(x)
             return plan.score(y, output, weights)[0]
 
-        totals, seen, done, means = np.zeros(1 + len(self.metrics)), 0, 0, {}
+        totals, done, means = np.zeros((1 + len(self.metrics), 2)), 0, {}
         size = 1 if hooks.watch("on_test_batch_begin", "on_test_batch_end") else batches.group
         hooks.call("on_test_begin")
         for group in batches.groups(size):
             hooks.call("on_test_batch_begin", done)
             for batch_totals in share(totals_of, group):
                 totals = totals + batch_totals
-            seen += sum(len(x) for x, _, _ in group)
-            means = self._named(totals / seen)
+            means = self._named(totals)
             hooks.call("on_test_batch_end", done, logs=means)
             done += len(group)
             if progress:
@@ -334,6 +346,7 @@ class Trainer:
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        **old: Any,
     ) -> np.ndarray:
         """Return the model's output for every example: for the MNIST model, ten probabilities (N, 10).
 
@@ -342,11 +355,13 @@ class Trainer:
             batch_size: how many examples a thread takes at a time, 32 if None.
             verbose, callbacks: as for `fit`.
             steps: how many batches to take; None takes all.
+            old: as for `fit`.
 
         Raises:
             RuntimeError: before build.
             ValueError: the data is unusable.
         """
+        check_neutral("predict", old)
         if self.input_shape is None and not is_stream(x):
             self._build_for("x", x)
         self._need_weights("predict")
@@ -378,6 +393,8 @@ class Trainer:
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the model's output for one batch; with `training`, as in a step of `fit`, with Dropout and the like.
 
+        With `training`, layers with state change it, too, and Dropout draws anew in each call.
+
         Raises:
             RuntimeError: before build.
             ValueError: the data is unusable.
@@ -386,7 +403,11 @@ class Trainer:
             self._build_for("x", x)
         with Workers(self.threads):
             x = check_images("x", x, self.input_shape)
-            return self._plan_of_predict().forward(x, bool(training), self.rng)[0].view(Array)
+            plan = self._plan_of_predict()
+            output, caches = plan.forward(x, bool(training), self.rng)
+            if training:
+                plan.update_state(caches)
+            return output.view(Array)
 
     # ------------------------------------------------------------------ what the methods above share
 
@@ -407,8 +428,11 @@ class Trainer:
             self._predicting = key, make_plan(self.layers, self.dtype, kernels=self.kernels)
         return self._predicting[1]
 
-    def _named(self, values: np.ndarray) -> dict[str, float]:
-        return dict(zip(self.metrics_names, map(float, values), strict=True))
+    def _named(self, totals: np.ndarray) -> dict[str, float]:
+        """Return loss and metrics under their names, given their sums and counts."""
+        finish = [float, *(getattr(metric, "finish", float) for metric in self.metrics)]
+        means = [f(float(total / count) if count else 0.0) for f, (total, count) in zip(finish, totals, strict=True)]
+        return dict(zip(self.metrics_names, means, strict=True))
 
     def _as_asked(self, means: dict[str, float], return_dict: bool) -> float | list[float] | dict[str, float]:
         if return_dict:
@@ -480,8 +504,20 @@ class Trainer:
     def _need_compile(self, method: str) -> None:
         if self.loss is None:
             raise RuntimeError(f"{method}: the model is not compiled; call compile(optimizer, loss, metrics=...) first")
+        for own in ("train_step", "test_step", "call", "compute_loss"):
+            if callable(getattr(self, own, None)):
+                raise TypeError(f"{method}: npcnn would not call {type(self).__name__}.{own}; {ATTRIBUTES[own]}")
 
     def _need_weights(self, method: str) -> None:
         if self.input_shape is None or not self.layers:
             hint = "put layers.Input(shape) in front, or call build(input_shape) or fit first"
             raise RuntimeError(f"{method}: the model has no weights yet; {hint}")
+
+
+def of_the_output(argument: str, value: Any) -> Any:
+    """Return value; of a dictionary with an entry for each output, the entry for the only one, whatever its name."""
+    if not isinstance(value, dict):
+        return value
+    if len(value) != 1:
+        raise ValueError(f"{argument}: the model has one output, got entries for {list(value)}")
+    return next(iter(value.values()))

@@ -35,7 +35,7 @@ def train_step(
     rng: np.random.Generator | None = None,
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Take one step on a batch; return [loss, *metrics], summed over its examples, before the step.
+    """Take one step on a batch; return what `Plan.score` does, of the batch before the step.
 
     `params` are what the optimizer moves, those of frozen layers not among them; `rng` is for layers that draw random
     numbers, as Dropout does; `weights` say how much each example counts.
@@ -102,15 +102,19 @@ class Plan:
                 step.update_state(cache)
 
     def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
-        """Return [loss, *metrics], each summed over the batch, and the loss' cache; `y` has been checked before.
+        """Return [loss, *metrics], each as (sum, count) over the batch, and the loss' cache; `y` was checked before.
 
-        The penalties on weights are part of the loss, in evaluation too. Metrics know no weights of examples.
+        Sums and counts may be added up over batches; sum / count is the mean. The penalties on weights are part of the
+        loss, in evaluation too. Metrics know no weights of examples.
         """
         compute = self.loss.compute if type(self.loss) in OWN_LOSSES else self.loss.forward
         loss, cache = compute(y, output) if weights is None else compute(y, output, weights)
         y_pred = self.loss.probabilities(cache) if self.joined else output
-        means = [float(loss) + float(self.penalty())] + [float(metric(y, y_pred)) for metric in self.metrics]
-        return len(y) * np.array(means), cache
+        totals = [(len(y) * (float(loss) + float(self.penalty())), len(y))]
+        for metric in self.metrics:
+            own = getattr(metric, "sum_and_count", None)  # of a metric that is not the mean over the examples
+            totals.append(own(y, y_pred) if own else (len(y) * float(metric(y, y_pred)), len(y)))
+        return np.array(totals, float), cache
 
 
 def penalties(step: Layer) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def path(tmp_path):
         ("Adadelta", {"learning_rate": 0.5, "rho": 0.9, "epsilon": 1e-5, "clipnorm": 0.5}),
         ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "clipvalue": 0.1}),
         ("Nadam", {"learning_rate": 0.01, "beta_1": 0.8}),
+        ("Adamax", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.9}),
         ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.5, "epsilon": 1e-5}),
         ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.5, "weight_decay": 0.01}),
     ],

@@ -167,3 +167,12 @@ def test_float64_weights_are_the_float32_weights_before_rounding():
     narrow.build((3,), 5), wide.build((3,), 5)
     assert_array_equal(wide.params["kernel"].astype("float32"), narrow.params["kernel"])
     assert (wide.params["kernel"] != narrow.params["kernel"]).any()
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 2, 2, 8), (6, 6)])
+def test_an_orthogonal_kernel_turns_and_does_not_stretch(shape):
+    q = initializers.Orthogonal(gain=2.0, seed=1)(shape).reshape(-1, shape[-1])
+    q = q if q.shape[0] >= q.shape[1] else q.T
+    np.testing.assert_allclose(q.T @ q, 4 * np.eye(q.shape[1]), atol=1e-12)
+    draws = [initializers.get("orthogonal")((2, 2), np.random.default_rng(i)) for i in range(200)]
+    assert abs(np.mean(draws)) < 0.1  # without the signs, QR returns a first column that is mostly negative

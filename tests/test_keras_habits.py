@@ -139,3 +139,105 @@ def test_a_sigmoid_is_joined_with_its_loss_and_learns_from_being_surely_wrong():
     history = model.fit([[1.0]], [0], verbose=0).history
     assert model.get_weights() == [[[99.0]]]
     assert history == {"loss": [100.0], "accuracy": [0.0]}
+
+
+def test_a_layers_arrays_are_its_attributes_too():
+    model = small_model(input_shape=(6, 6, 1))
+    conv, dense = model.layers[0], model.layers[-1]
+    assert conv.kernel.shape == (3, 3, 1, 2) and type(dense.bias.numpy()) is np.ndarray
+    dense.bias.assign([1, 2, 3])
+    np.testing.assert_array_equal(model.get_weights()[-1], [1, 2, 3])
+    assert keras.layers.BatchNormalization()(X).shape == X.shape
+    assert model.built and conv.built and not keras.Sequential([keras.layers.Dense(3)]).built
+    assert not keras.layers.Dense(3).built
+
+
+def test_an_activation_may_be_set_when_the_model_is_built():
+    model = small_model(input_shape=(6, 6, 1))
+    model.layers[-1].activation = None
+    logits = model.predict(X, verbose=0)
+    model.layers[-1].activation = keras.activations.softmax
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict(X, verbose=0), p, rtol=1e-5)
+    model.fit(X, Y, verbose=0)
+    with pytest.raises(ValueError, match="Dense 'dense': activation must be None"):
+        model.layers[-1].activation = abs
+
+
+def test_a_dropout_with_a_seed_draws_anew_in_each_call_and_of_rate_1_keeps_nothing():
+    model = keras.Sequential([keras.layers.Input((6, 6, 1)), keras.layers.Dropout(0.5, seed=1)])
+    first, second = (model(np.ones((1, 6, 6, 1)), training=True) for _ in range(2))
+    assert (first != second).any()
+    layer = keras.layers.Dropout(0.5, seed=1)
+    np.testing.assert_array_equal(layer(np.ones((1, 6, 6, 1)), training=True), first)
+    np.testing.assert_array_equal(layer(np.ones((1, 6, 6, 1)), training=True), second)
+    np.testing.assert_array_equal(keras.layers.Dropout(1.0)(np.ones((2, 3)), training=True), np.zeros((2, 3)))
+
+
+def test_a_call_in_training_moves_the_averages_of_a_batch_normalization():
+    model = keras.Sequential([keras.layers.Input((6, 6, 1)), keras.layers.BatchNormalization(momentum=0.5)])
+    model(X)
+    assert model.layers[0].moving_mean == 0
+    model(X, training=True)
+    np.testing.assert_allclose(model.layers[0].moving_mean, X.mean() / 2, rtol=1e-5)
+
+
+def test_the_learning_rate_is_a_number_that_may_be_asked_and_set_as_a_variable():
+    model = small_model()
+    rate = model.optimizer.learning_rate
+    assert rate == rate.numpy() == 0.001 and type(rate.numpy()) is float
+    rate.assign(0.5)
+    assert model.optimizer.lr == 0.5
+    assert len(model.optimizer.variables) == 2
+    model.fit(X, Y, verbose=0)
+    assert [v.size for v in model.optimizer.variables[:2]] == [1, 1] and len(model.optimizer.variables) == 2 + 2 * 4
+
+
+def test_losses_and_metrics_may_be_a_dictionary_for_the_one_output():
+    model = small_model()
+    model.compile("adam", {"dense": SPARSE}, metrics={"dense": ["accuracy"]})
+    assert list(model.fit(X, Y, verbose=0).history) == ["loss", "accuracy"]
+    model.compile("adam", SPARSE, metrics={"dense": keras.metrics.SparseCategoricalAccuracy(name="right")})
+    assert model.metrics_names == ["loss", "right"]
+    with pytest.raises(ValueError, match=r"metrics: the model has one output, got entries for \['a', 'b'\]"):
+        model.compile("adam", SPARSE, metrics={"a": "accuracy", "b": "accuracy"})
+
+
+def test_parts_made_by_keras_or_tensorflow_become_ones_of_here():
+    class SparseCategoricalCrossentropy:
+        def get_config(self):
+            return {"name": "own", "reduction": "sum_over_batch_size", "from_logits": True, "ignore_class": None}
+
+    class SGD:
+        def get_config(self):
+            return {"name": "SGD", "learning_rate": 0.25, "momentum": 0.5, "use_ema": False, "loss_scale_factor": None}
+
+    SparseCategoricalCrossentropy.__module__, SGD.__module__ = "keras.src.losses", "tensorflow.python"
+    model = small_model()
+    with pytest.warns(UserWarning, match="from_logits=True, but the model ends in softmax"):
+        model.compile(SGD(), SparseCategoricalCrossentropy())
+    assert type(model.optimizer) is keras.optimizers.SGD and model.optimizer.momentum == 0.5
+    assert type(model.loss) is keras.losses.SparseCategoricalCrossentropy and model.loss.from_logits
+
+
+def test_metrics_that_are_no_means_over_batches_are_right_over_all_of_them():
+    metrics = keras.metrics
+    model, rows = small_model(), np.eye(3)[Y]
+    both = [metrics.Precision(thresholds=0.3), metrics.Recall(0.3), metrics.RootMeanSquaredError()]
+    model.compile("adam", "categorical_crossentropy", metrics=[*both, metrics.CategoricalCrossentropy()])
+    values = model.evaluate(X, rows, batch_size=7, verbose=0, return_dict=True)
+    p = model.predict(X, verbose=0)
+    above, right = p > 0.3, rows == 1
+    assert 0 < above.sum() < above.size
+    assert values["precision"] == (above & right).sum() / above.sum()
+    assert values["recall"] == (above & right).sum() / right.sum()
+    assert values["root_mean_squared_error"] == pytest.approx(np.sqrt(((p - rows) ** 2).mean()), rel=1e-6)
+    assert values["categorical_crossentropy"] == pytest.approx(values["loss"], rel=1e-5)
+    assert [metric(rows, p) for metric in both] == pytest.approx(
+        [values["precision"], values["recall"], values["root_mean_squared_error"]], rel=1e-6
+    )
+    assert metrics.Precision()(rows, np.zeros((40, 3))) == 0
+    with pytest.raises(ValueError, match="precision: npcnn has no top_k=3"):
+        metrics.Precision(top_k=3)
+    model.compile("adam", "categorical_crossentropy", metrics=[metrics.Precision(0.999999)])
+    assert model.evaluate(X, rows, verbose=0)[1] == 0

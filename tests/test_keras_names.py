@@ -339,10 +339,12 @@ def test_small_numbers_of_a_program(as_before):
     assert backend.epsilon() == 1e-5
 
 
-def test_values_are_read_and_arrays_set_but_a_plain_number_needs_an_assignment(make_model):
+def test_values_are_read_and_set_in_arrays_and_of_the_learning_rate(make_model):
     model, array = make_model(), np.zeros(2)
     assert backend.get_value(model.optimizer.learning_rate) == 0.001
     backend.set_value(array, [1, 2])
     assert_array_equal(array, [1, 2])
-    with pytest.raises(TypeError, match="got the number 0.001; assign instead: model.optimizer.learning_rate = value"):
-        backend.set_value(model.optimizer.learning_rate, 0.1)
+    backend.set_value(model.optimizer.learning_rate, 0.1)
+    assert model.optimizer.learning_rate == 0.1
+    with pytest.raises(TypeError, match="set_value: x must be an array or an optimizer's learning_rate, got 0.5"):
+        backend.set_value(0.5, 0.1)

@@ -85,7 +85,7 @@ def test_a_script_names_its_source_and_no_two_have_the_same():
         found = re.match(r"([\w.-]+/[\w.-]+, [\w./-]+\.(py|ipynb|md)): ", docstring)
         assert found, f"{path.name} must begin with OWNER/REPOSITORY, PATH and a colon"
         sources.add(found[1])
-    assert len(sources) == len(SCRIPTS) >= 36
+    assert len(sources) == len(SCRIPTS) == 68
 
 
 def test_only_imports_know_the_package():

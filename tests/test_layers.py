@@ -371,13 +371,18 @@ def test_activations_of_keras_take_lists_and_numbers_and_arguments():
     assert activations.sigmoid(0.0) == 0.5 and activations.elu(np.float32(2)).dtype == "float32"
     assert_array_equal(activations.softmax([[0, 0], [5, 5]], axis=1), np.full((2, 2), 0.5))
     assert_array_equal(activations.leaky_relu([-1.0, 1], 0.5), [-0.5, 1])
+    assert_array_equal(activations.relu6([-1.0, 1, 9]), [0, 1, 6])
+    np.testing.assert_allclose(activations.gelu([1.0, -1, 0]), [0.8413447460685429, -0.15865525393145707, 0])
+    np.testing.assert_allclose(activations.mish([1.0, 0]), [np.tanh(np.log(1 + np.e)), 0])
+    with pytest.raises(ValueError, match="gelu: npcnn has the exact one only"):
+        activations.gelu(1.0, approximate=True)
     assert (
         activations.get("swish") is activations.silu and layers.Dense(2, "swish").get_config()["activation"] == "silu"
     )
     assert activations.get(None) is activations.linear and activations.linear([1, 2]).tolist() == [1, 2]
     assert activations.get(layers.ReLU()).is_plain and activations.get(abs) is abs
-    with pytest.raises(ValueError, match="'linear', 'relu', .*got 'mish'"):
-        activations.get("mish")
+    with pytest.raises(ValueError, match="'linear', 'relu', .*got 'glu'"):
+        activations.get("glu")
 
 
 def test_an_activation_with_arguments_is_kept_as_a_layer_in_the_configuration():

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npcnn import optimizers
 from npcnn.kernels import RUNGS
-from npcnn.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Nadam, RMSprop, schedules
+from npcnn.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, RMSprop, schedules
 
 
 def walk(optimizer, gradients, start=0.0, dtype="float64"):
@@ -123,6 +123,14 @@ def test_adagrad_takes_two_steps_worked_out_by_hand():
     assert_allclose(walk(adagrad, [2, -4]), [-2, -2 + 12 / 5], rtol=1e-15)
 
 
+def test_adamax_takes_three_steps_worked_out_by_hand():
+    # t = 1, g = 2:   m = 1,    u = 2,  w = -3 * 1 / ((1 - 1/2) 2)        t = 2, g = -4:  m = -3/2, u = 4
+    # t = 3, g = 0:   m = -3/4, u = 1, as u falls to a quarter
+    adamax = Adamax(3.0, beta_1=0.5, beta_2=0.25, epsilon=1e-14)
+    path = np.cumsum([-3, 3 * 1.5 / (0.75 * 4), 3 * 0.75 / (0.875 * 1)])
+    assert_allclose(walk(adamax, [2, -4, 0]), path, rtol=1e-12)
+
+
 def test_nadam_takes_two_steps_worked_out_by_hand():
     # u = (1 - 0.96^t / 2) / 2:   u1 = 0.26, u2 = 0.2696, u3 = 0.278816
     # t = 1, g = 2:   m = 1,     v = 3,      n = u2 m / (1 - u1 u2) + (1 - u1) g / (1 - u1),   v / (3/4) = 4
@@ -187,6 +195,7 @@ EVERY_KIND = [
     RMSprop(schedules.CosineDecay(0.1, 10), momentum=0.9, centered=True),
     Adadelta(1.0),
     Nadam(weight_decay=0.1),
+    Adamax(),
     Adagrad(),
 ]
 
@@ -299,6 +308,7 @@ def test_a_configuration_makes_the_same_optimizer_again():
         RMSprop(0.5, 0.25, 0.125, 1e-3, True, clipnorm=0.5),
         Adadelta(0.5, 0.25, 1e-3, global_clipnorm=0.5),
         Nadam(0.5, 0.25, 0.125, 1e-3),
+        Adamax(0.5, 0.25, 0.125, 1e-3),
         Adagrad(0.5, 0.25, 1e-3),
     ):
         again = type(optimizer)(**optimizer.get_config())

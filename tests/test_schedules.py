@@ -5,7 +5,13 @@ import importlib
 import pytest
 
 from npcnn.optimizers import schedules
-from npcnn.optimizers.schedules import CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay
+from npcnn.optimizers.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+)
 
 TWICE = {"initial_learning_rate": 8.0, "decay_steps": 4, "decay_rate": 0.25}
 WARM = {"initial_learning_rate": 1.0, "decay_steps": 4, "warmup_target": 3.0, "warmup_steps": 2, "alpha": 0.5}
@@ -23,6 +29,9 @@ WARM = {"initial_learning_rate": 1.0, "decay_steps": 4, "warmup_target": 3.0, "w
         (CosineDecay(8.0, 4, warmup_steps=2), {0: 8, 2: 4, 4: 0}),  # no target, no warm-up
         (CosineDecay(8.0, 4, warmup_target=4.0), {0: 4, 2: 2, 4: 0}),  # a warm-up of no steps
         (CosineDecay(**WARM), {0: 1, 1: 2, 2: 3, 4: 2.25, 6: 1.5, 9: 1.5}),
+        (PolynomialDecay(9.0, 4, 1.0), {0: 9, 1: 7, 4: 1, 9: 1}),
+        (PolynomialDecay(9.0, 4, 1.0, power=2.0), {0: 9, 2: 3, 4: 1, 9: 1}),
+        (PolynomialDecay(9.0, 4, 1.0, cycle=True), {0: 9, 2: 5, 4: 1, 6: 3, 8: 1, 9: 3}),
         (PiecewiseConstantDecay([2, 5], [3, 2, 1]), {0: 3, 2: 3, 3: 2, 5: 2, 6: 1, 99: 1}),
     ],
 )

@@ -56,6 +56,18 @@ def compiled_wrongly():
     return model
 
 
+class StepsOfItsOwn(Sequential):
+    loss = "compiled"
+
+    def train_step(self, data):
+        return {}
+
+
+class LossOfKeras(losses.Loss):
+    def call(self, y_true, y_pred):
+        return 0.0
+
+
 class HalfALoss:
     def forward(self, y_true, y_pred):
         return 0.0, None
@@ -74,15 +86,17 @@ VALUE_ERRORS = {
     "Conv2D(8, 3, dilation_rate=(1, 0))": "Conv2D: dilation_rate ... (1, 0)",
     "Conv2D(8, 3, padding='full')": "Conv2D: padding ... 'valid' or 'same', got 'full'",
     "Conv2D(8, 3, padding=1)": "Conv2D: padding ... 'same', got 1",
-    "Conv2D(8, 3, activation='gelu', name='c')": "Conv2D 'c': activation ... 'relu', 'softmax' ... 'gelu'",
-    "Activation('mish')": "Activation: activation ... 'relu', 'softmax' ... 'mish'",
+    "Conv2D(8, 3, activation='celu', name='c')": "Conv2D 'c': activation ... 'relu', 'softmax' ... 'celu'",
+    "Activation('glu')": "Activation: activation ... 'relu', 'softmax' ... 'glu'",
     "Activation(abs)": "Activation: activation ... LeakyReLU(0.1), got <built-in function abs>",
     "ReLU(0)": "ReLU: max_value ... positive ... got 0",
     "ReLU(2, threshold=2)": "ReLU: max_value must be above threshold 2.0, got 2.0",
     "ReLU(negative_slope=-1)": "ReLU: negative_slope ... at least 0, got -1",
     "LeakyReLU(None)": "LeakyReLU: negative_slope ... number ... got None",
     "ELU(alpha='a')": "ELU: alpha ... number ... got 'a'",
-    "Dropout(1.0)": "Dropout: rate ... 0 to below 1, got 1.0",
+    "Dropout(1.5)": "Dropout: rate ... 0 to 1, got 1.5",
+    "layers.GaussianNoise(-0.5)": "GaussianNoise: stddev ... from 0 up, got -0.5",
+    "built(layers.GaussianNoise(0.5), 3).forward(np.ones((2, 3)), True)": "GaussianNoise: in training ... needs rng",
     "Dropout(0.5, seed=-1)": "Dropout: seed ... at least 0, got -1",
     "Dropout(0.5, 3)": "Dropout: noise_shape ... like (None, 1, 1, 32), got 3",
     "Dropout(0.5, (None, 0))": "Dropout: noise_shape ... at least 1, got 0",
@@ -172,7 +186,7 @@ VALUE_ERRORS = {
     "Sequential([Dense(3)], seed='zero')": "Sequential: seed ... 'zero'",
     "not_built().build((8, None, 1))": "shape ... without the batch axis ... None",
     # compiling
-    "model.compile('adamax', SPARSE)": "optimizer ... 'adam', 'sgd' ... 'adamax'",
+    "model.compile('ftrl', SPARSE)": "optimizer ... 'adam', 'sgd' ... 'adamax'",
     "model.compile(Adam, SPARSE)": "optimizer ... object ... Adam",
     "model.compile('adam', 'hinge')": f"loss ... {SPARSE} ... 'hinge'",
     "model.compile('adam')": f"loss ... {SPARSE} ... None",
@@ -319,6 +333,24 @@ VALUE_ERRORS = {
 TYPE_ERRORS = {
     "Adam(learnin_rate=0.1)": "Adam: there is no argument 'learnin_rate'",
     "setattr(Adam(CosineDecay(0.1, 9)), 'learning_rate', 0.2)": "Adam: ... from a schedule ... set to 0.2",
+    # arguments and attributes of older versions of Keras, and those that are symbols there
+    "Conv2D(nb_filter=8, nb_row=3, nb_col=3)": "Conv2D: there is no argument 'nb_filter'; write filters= instead",
+    "Conv2D(8, 3, border_mode='same')": "Conv2D: there is no argument 'border_mode'; write padding= instead",
+    "Conv2D(8, 3, subsample=2)": "Conv2D: there is no argument 'subsample'; write strides= instead",
+    "Dense(output_dim=8)": "Dense: there is no argument 'output_dim'; write units= instead",
+    "Dense(8, init='uniform')": "Dense: there is no argument 'init'; write kernel_initializer= instead",
+    "Dropout(p=0.5)": "Dropout: there is no argument 'p'; write rate= instead",
+    "model.fit(x, y, nb_epoch=2)": "fit: there is no argument 'nb_epoch'; write epochs= instead, as in Keras 3",
+    "model.fit(x, y, epoch=2)": "fit: there is no argument 'epoch'",
+    "model.fit(x, y, workers=2)": "fit: there is no argument 'workers'; leave it out, as in Keras 3",
+    "model.evaluate(x, y, show_accuracy=True)": "evaluate: ... write compile(..., metrics=['accuracy']) instead",
+    "model.predict(x, workers=2)": "predict: there is no argument 'workers'; leave it out",
+    "model.compile('sgd', SPARSE, class_mode='categorical')": "compile: ... 'class_mode'; leave it out",
+    "model.fit({'a': x}, y)": "x must be an array, got a dictionary with ['a']; the model has one input",
+    "model.fit(x, {'a': y})": "y must be an array, got a dictionary with ['a']",
+    "model.predict({'a': x})": "x must be an array, got a dictionary with ['a']",
+    "StepsOfItsOwn([Dense(3)]).fit(x, y)": "fit: npcnn would not call StepsOfItsOwn.train_step; write a loss",
+    "model.compile('sgd', LossOfKeras())": "loss: LossOfKeras has no forward_each; here a loss has ... its gradient",
     "CategoricalCrossentropy(from_logit=True)": "categorical_crossentropy: there is no argument 'from_logit'",
     "built(Dense(4), 3).forward([['a', 'b', 'c']])": "Dense: x must ... numbers ... <U1",
     "built(Flatten(), 2, 2).backward([['a'] * 4], 1)": "Flatten: dy must ... numbers ... <U1",
@@ -339,10 +371,20 @@ RUNTIME_ERRORS = {
     "not_built().set_weights([])": "set_weights ... no weights yet",
     "not_built().save('m.keras')": "save ... no weights yet",
 }
+ATTRIBUTE_ERRORS = {
+    "model.layers[0].output": "'Conv2D' object ... 'output': there are no symbolic ... Sequential(model.layers[:n])",
+    "model.output": "'Sequential' object ... 'output': ... Sequential(model.layers[:n]).predict(x)",
+    "model.fit_generator(iter([]))": "'fit_generator': fit takes generators",
+    "model.predict_classes(x)": "'predict_classes': np.argmax(model.predict(x), axis=-1)",
+    "model.optimizer.apply_gradients([])": "'Adam' object ... 'apply_gradients': fit takes the steps",
+    "model.layers[0].kernell": "'Conv2D' object has no attribute 'kernell'",
+    "model.layers[1].kernel": "'MaxPool2D' object has no attribute 'kernel'",
+}
 TABLES = {
     ValueError: VALUE_ERRORS,
     TypeError: TYPE_ERRORS,
     RuntimeError: RUNTIME_ERRORS,
+    AttributeError: ATTRIBUTE_ERRORS,
     FileNotFoundError: {"load_model('no_such_model.keras')": "no_such_model.keras"},
 }
 ROWS = [pytest.param(kind, *row, id=row[0]) for kind, table in TABLES.items() for row in table.items()]

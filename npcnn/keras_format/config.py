@@ -25,7 +25,7 @@ LAYERS: dict[str, type[Layer]] = {
     for name in [
         *("Conv2D", "Dense", "Flatten", "Reshape", "Rescaling", "ZeroPadding2D"),
         *("MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"),
-        *("BatchNormalization", "Dropout", "SpatialDropout2D"),
+        *("BatchNormalization", "Dropout", "SpatialDropout2D", "GaussianNoise"),
         *("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax"),
     ]
 }
@@ -50,7 +50,7 @@ FIXED = {
 }
 # Layers that do something in training only, and how arguments end that do.
 TRAINS = ("_regularizer", "_constraint")
-IDLE = ("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise")
+IDLE = ("ActivityRegularization", "AlphaDropout", "GaussianDropout")
 # Arguments that are read elsewhere, or change no result; the averages "ema" are off while use_ema is False.
 IGNORED = set("name dtype ema_momentum ema_overwrite_frequency jit_compile run_eagerly steps_per_execution".split())
 IGNORED |= {"is_legacy_optimizer", "sample_weight_mode"}

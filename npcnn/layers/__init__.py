@@ -25,6 +25,7 @@ from npcnn.layers.dense import Dense
 from npcnn.layers.dropout import Dropout, SpatialDropout2D
 from npcnn.layers.elu import ELU
 from npcnn.layers.flatten import Flatten
+from npcnn.layers.gaussian_noise import GaussianNoise
 from npcnn.layers.global_average_pooling2d import GlobalAveragePooling2D, GlobalAvgPool2D
 from npcnn.layers.global_max_pooling2d import GlobalMaxPool2D, GlobalMaxPooling2D
 from npcnn.layers.input import Input, InputLayer
@@ -48,6 +49,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",

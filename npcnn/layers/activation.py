@@ -22,6 +22,7 @@ ACTIVATIONS: dict[str, Callable[[], Layer]] = {
     "softmax": Softmax,
     "sigmoid": Sigmoid,
     "tanh": Tanh,
+    "relu6": lambda: ReLU(6.0),
     "leaky_relu": lambda: LeakyReLU(0.2),
     "elu": ELU,
     **{name: partial(Elementwise, name) for name in FUNCTIONS},
@@ -68,7 +69,24 @@ def describe_activation(activation: Layer | None, owner: Layer) -> str | Layer:
     return activation
 
 
-class Activation(Layer):
+class Activated(Layer):
+    """A layer with an activation, which may be set at any time, as it may when the layer is made."""
+
+    _activation: Layer | None = None
+
+    @property
+    def activation(self) -> Layer | None:
+        """The activation as a layer; None for none."""
+        return self._activation
+
+    @activation.setter
+    def activation(self, value: Any) -> None:
+        self._activation = find_activation(value, self)
+        if self._activation and self.output_shape:
+            self._activation.build(self.output_shape)
+
+
+class Activation(Activated):
     """Apply an activation: `Conv2D(8, 3), Activation("relu")` is `Conv2D(8, 3, activation="relu")`.
 
     Forward:   y = f(x)
@@ -90,7 +108,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **common: Any) -> None:
         super().__init__(**common)
-        self.activation = find_activation(activation, self)
+        self.activation = activation
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:
         """Take any shape."""

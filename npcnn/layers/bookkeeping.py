@@ -3,21 +3,22 @@
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from npcnn import kernels as ladder
 from npcnn.checks import as_array, check_dtype, check_flag, check_name
-from npcnn.keras_arguments import NEUTRAL, check_neutral
+from npcnn.keras_arguments import NEUTRAL, check_neutral, find_attribute, refuse_old
 
 Shape = tuple[int, ...]
 
 
 def own_arguments(cls: type) -> list[str]:
     """Return the arguments of a layer that are its own: not common to all, nor there for Keras' sake only."""
-    common = {*inspect.signature(Bookkeeping).parameters, *NEUTRAL, "common"}
-    return [name for name in inspect.signature(cls).parameters if name not in common]
+    common = {*inspect.signature(Bookkeeping.__init__).parameters, *NEUTRAL, "common"}
+    own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    return [name for name in own if name not in common]
 
 
 class Bookkeeping:
@@ -47,6 +48,15 @@ class Bookkeeping:
     # `Layer` has them.
     build: Callable
     forward: Callable
+    update_state: Callable
+
+    def __new__(cls, *args: Any, **arguments: Any) -> Self:
+        """Say what Keras' older arguments are called today."""
+        refuse_old(cls.__name__, cls.__init__, arguments)
+        return super().__new__(cls)
+
+    if not TYPE_CHECKING:  # mypy is to know which attributes there are
+        __getattr__ = find_attribute  # `layer.kernel`, and what to use instead of other attributes of Keras'
 
     def __init__(
         self,
@@ -87,7 +97,10 @@ class Bookkeeping:
         return f"<{self}>"
 
     def __call__(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        """Return y = f(x); a layer that is not built yet is built for x first. For trying a layer out."""
+        """Return y = f(x); a layer that is not built yet is built for x first. For trying a layer out.
+
+        With `training`, a layer with state changes it, as in a step of training.
+        """
         if isinstance(x, Bookkeeping):
             hint = "put the layers into Sequential([...]), in a row; for branches use Keras"
             raise TypeError(f"{self}: takes an array, got {x!r}; {hint}")
@@ -95,7 +108,10 @@ class Bookkeeping:
         if self.input_shape is None:
             self.build(x.shape[1:])
         drawing = {"rng": np.random.default_rng()} if self.draws else {}
-        return self.forward(x, training, **drawing)[0]
+        y, cache = self.forward(x, training, **drawing)
+        if training:
+            self.update_state(cache)
+        return y
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this layer; the caller raises it."""
@@ -107,6 +123,11 @@ class Bookkeeping:
         return {name: getattr(self, name) for name in names}
 
     # ------------------------------------------------------------------ its weights
+
+    @property
+    def built(self) -> bool:
+        """Whether this layer knows its shapes, and has its weights if it has any."""
+        return self.output_shape is not None
 
     @property
     def variables(self) -> dict[str, np.ndarray]:

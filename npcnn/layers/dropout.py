@@ -24,7 +24,7 @@ class Dropout(Layer):
     Shapes: x and y alike, any.
 
     Args:
-        rate: r, the share that is left out, from 0 to below 1.
+        rate: r, the share that is left out, from 0 to 1; of 1, all.
         noise_shape: the shape (N, ...) of what is drawn; along an axis of 1 the numbers are left out together, and None
             stands for the size that x has there. None for all of it: the shape of x.
         seed: where this layer's draws start, whatever the model's seed is: the same ones in each run. (They start anew
@@ -41,7 +41,7 @@ class Dropout(Layer):
         self, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None, **common: Any
     ) -> None:
         super().__init__(**common)
-        self.rate = check_fraction(f"{self}: rate", rate)
+        self.rate = check_fraction(f"{self}: rate", rate, below="")
         self.seed = None if seed is None else check_count(f"{self}: seed", seed, least=0)
         self.noise_shape = None if noise_shape is None else self._check_sizes(noise_shape)
         self.steps = np.zeros((), np.int64)  # of training, that were taken; copies of this layer count together
@@ -58,7 +58,7 @@ class Dropout(Layer):
         if rng is None:
             raise self.error("in training, forward needs rng, the random numbers to draw from")
         is_kept = rng.random(self.shape_of_draw(x.shape), dtype="float32") >= self.rate
-        mask = is_kept.astype(x.real.dtype) / (1 - self.rate)
+        mask = is_kept.astype(x.real.dtype) / (1 - self.rate if self.rate < 1 else 1)
         return x * mask, (mask, len(x))
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:

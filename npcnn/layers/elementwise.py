@@ -3,6 +3,7 @@
 (ReLU, ELU, sigmoid and tanh, which are used most, have files of their own.)
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,39 @@ def hard_sigmoid_slope(x: np.ndarray) -> np.ndarray:
     return (abs(x) < 3).astype(x.dtype) / 6
 
 
+def gelu(x: np.ndarray) -> np.ndarray:
+    """Return x P(x), where P is the share of a standard normal distribution that is below x."""
+    return x * normal_share(x)
+
+
+def gelu_slope(x: np.ndarray) -> np.ndarray:
+    """Return P + x P'."""
+    return normal_share(x) + x * normal_density(x)
+
+
+def normal_share(x: np.ndarray) -> np.ndarray:
+    """Return P = (1 + erf(x / sqrt(2))) / 2. NumPy has no erf: Python's takes its time."""
+    real = comparable(x)
+    share = (1 + np.asarray(np.frompyfunc(math.erf, 1, 1)(real / math.sqrt(2)), real.dtype)) / 2
+    return share + 1j * x.imag * normal_density(real) if np.iscomplexobj(x) else share
+
+
+def normal_density(x: np.ndarray) -> np.ndarray:
+    """Return P' = exp(-x^2 / 2) / sqrt(2 pi)."""
+    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def mish(x: np.ndarray) -> np.ndarray:
+    """Return x tanh(softplus(x))."""
+    return x * np.tanh(softplus(x))
+
+
+def mish_slope(x: np.ndarray) -> np.ndarray:
+    """Return t + x (1 - t^2) s, with t = tanh(softplus(x)) and s the sigmoid, softplus' slope."""
+    t = np.tanh(softplus(x))
+    return t + x * (1 - t * t) * logistic(x)
+
+
 # f and its derivative, under Keras' name.
 FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
     "selu": (selu, selu_slope),  # Klambauer et al., "Self-normalizing neural networks", 2017
@@ -80,6 +114,8 @@ FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
     "softsign": (softsign, softsign_slope),  # Bergstra et al., "Quadratic polynomials learn better features", 2009
     "hard_sigmoid": (hard_sigmoid, hard_sigmoid_slope),  # three straight lines in place of the sigmoid
     "exponential": (np.exp, np.exp),
+    "gelu": (gelu, gelu_slope),  # Hendrycks and Gimpel, "Gaussian error linear units", 2016
+    "mish": (mish, mish_slope),  # Misra, "Mish: a self regularized non-monotonic activation function", 2019
 }
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from npcnn import initializers, regularizers
 from npcnn.checks import check_flag
-from npcnn.layers.activation import describe_activation, find_activation
+from npcnn.layers.activation import Activated, describe_activation
 from npcnn.layers.layer import Layer, Shape
 
 
-class WeightedLayer(Layer):
+class WeightedLayer(Activated):
     """A layer with params "kernel" (w in the equations) and "bias" (b), and an activation applied to its output.
 
     A subclass states its equations, explains the arguments, and has forward and backward.
@@ -32,7 +32,7 @@ class WeightedLayer(Layer):
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        self.activation = find_activation(activation, self)
+        self.activation = activation
         self.use_bias = check_flag(f"{self}: use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, f"{self}: kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{self}: bias_initializer")

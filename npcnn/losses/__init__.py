@@ -18,6 +18,7 @@ the number of classes, or of outputs.
 from collections.abc import Callable
 from typing import Any
 
+from npcnn.keras_arguments import made_here
 from npcnn.losses.binary_cross_entropy import BinaryCrossentropy
 from npcnn.losses.cross_entropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from npcnn.losses.functions import (
@@ -75,7 +76,12 @@ def get(loss: Any) -> Any:
 
     Raises:
         ValueError: there is none of that name, or the object lacks forward and backward.
+        TypeError: it is a loss of one's own as Keras wants them, without its gradient.
     """
+    loss = made_here(loss, BY_NAME)
+    if isinstance(loss, Loss) and type(loss).forward_each is Loss.forward_each and type(loss).forward is Loss.forward:
+        hint = "here a loss has forward_each and backward_each, its gradient; npcnn/losses/mean_errors.py has short ones"
+        raise TypeError(f"loss: {type(loss).__name__} has no forward_each; {hint}")
     if isinstance(loss, str) and loss in BY_NAME:
         return BY_NAME[loss]()
     for function, cls in FUNCTIONS.items():
@@ -84,4 +90,5 @@ def get(loss: Any) -> Any:
     if not isinstance(loss, type) and all(callable(getattr(loss, name, None)) for name in ("forward", "backward")):
         return loss
     names = ", ".join(repr(cls.name) for cls in CLASSES)
-    raise ValueError(f"loss must be {names}, or an object with forward and backward; got {loss!r}")
+    hint = "; a function does not say its gradient" if callable(loss) else ""
+    raise ValueError(f"loss must be {names}, or an object with forward and backward; got {loss!r}{hint}")

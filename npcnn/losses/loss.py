@@ -33,11 +33,10 @@ class Loss:
     from_logits = False
 
     def __init__(self, *, name: str | None = None, dtype: Any = None, axis: int = -1, **other: Any) -> None:
+        self.name = name or getattr(self, "name", type(self).__name__)
         check_neutral(self.name, other)
         if axis != -1:
             raise ValueError(f"{self.name}: axis must be -1, the last one, got {axis!r}")
-        if name is not None:
-            self.name = name
 
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> Array:
         """Return the loss L, an array without axes."""

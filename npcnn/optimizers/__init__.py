@@ -7,17 +7,20 @@ all of them share, `schedules.py` learning rates that change from step to step.
 
 from typing import Any
 
+from npcnn.keras_arguments import made_here
 from npcnn.optimizers import schedules
 from npcnn.optimizers.adadelta import Adadelta
 from npcnn.optimizers.adagrad import Adagrad
 from npcnn.optimizers.adam import Adam, AdamW, Nadam
+from npcnn.optimizers.adamax import Adamax
 from npcnn.optimizers.optimizer import Optimizer
 from npcnn.optimizers.rmsprop import RMSprop
 from npcnn.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Nadam", "Optimizer", "RMSprop", "get", "schedules"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "Optimizer", "RMSprop"]
+__all__ += ["get", "schedules"]
 
-CLASSES = (Adam, SGD, RMSprop, Adadelta, AdamW, Nadam, Adagrad)
+CLASSES = (Adam, SGD, RMSprop, Adadelta, AdamW, Nadam, Adagrad, Adamax)
 
 
 def get(optimizer: Any) -> Any:
@@ -26,6 +29,7 @@ def get(optimizer: Any) -> Any:
     Raises:
         ValueError: there is none of that name, or the object has no update(params, grads).
     """
+    optimizer = made_here(optimizer, {cls.__name__: cls for cls in CLASSES})
     by_name = {cls.name: cls for cls in CLASSES}
     if isinstance(optimizer, str) and optimizer.lower() in by_name:
         return by_name[optimizer.lower()]()

@@ -3,16 +3,30 @@
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npcnn import kernels as ladder
 from npcnn.checks import check_not_negative, check_positive
-from npcnn.keras_arguments import NEUTRAL, check_neutral
+from npcnn.keras_arguments import NEUTRAL, check_neutral, find_attribute
 from npcnn.optimizers.schedules import LearningRateSchedule
 
 Params = Mapping[Any, np.ndarray]
+
+
+class LearningRate(float):
+    """A learning rate: a number, with the methods `numpy()` and `assign()` that TensorFlow's variables have."""
+
+    optimizer: "Optimizer"
+
+    def numpy(self) -> float:
+        """Return the plain number."""
+        return float(self)
+
+    def assign(self, value: float) -> None:
+        """Set the learning rate of the optimizer that this number was read from."""
+        self.optimizer.learning_rate = value
 
 
 class Optimizer:
@@ -98,6 +112,9 @@ class Optimizer:
         self.iterations = 0
         self.slots: dict[str, dict[Any, np.ndarray]] = {}
 
+    if not TYPE_CHECKING:  # mypy is to know which attributes there are
+        __getattr__ = find_attribute  # says what to use instead of other attributes of Keras'
+
     @property
     def is_scheduled(self) -> bool:
         """Whether the learning rate comes from a schedule."""
@@ -107,7 +124,9 @@ class Optimizer:
     def learning_rate(self) -> float:
         """The learning rate of the next step; a number may be set at any time, unless it comes from a schedule."""
         rate = self._learning_rate
-        return float(rate(self.iterations)) if isinstance(rate, LearningRateSchedule) else rate
+        number = LearningRate(rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate)
+        number.optimizer = self
+        return number
 
     @learning_rate.setter
     def learning_rate(self, rate: Any) -> None:
@@ -120,6 +139,12 @@ class Optimizer:
             self._learning_rate = check_not_negative(f"{kind}: learning_rate", rate)
 
     lr = learning_rate  # its old name
+
+    @property
+    def variables(self) -> list[np.ndarray]:
+        """The number of steps, the learning rate, and the arrays in `slots`."""
+        slots = [array for slot in self.slots.values() for array in slot.values()]
+        return [np.asarray(self.iterations), np.asarray(self.learning_rate), *slots]
 
     def update(self, params: Params, grads: Params) -> None:
         """Take one step: change every array of `params` in place, given the gradients under the same keys.

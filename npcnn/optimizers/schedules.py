@@ -129,6 +129,48 @@ class CosineDecay(LearningRateSchedule):
         return target * ((1 - self.alpha) * (1 + math.cos(math.pi * progress)) / 2 + self.alpha)
 
 
+class PolynomialDecay(LearningRateSchedule):
+    """From the initial learning rate to another in decay_steps steps; in a straight line, where power is 1.
+
+        lr(t) = (initial_learning_rate - end_learning_rate) (1 - min(t, T) / T)^power + end_learning_rate
+
+    T is decay_steps; with cycle, the smallest multiple of it from t up, so that lr rises at each and falls anew.
+
+    Args:
+        initial_learning_rate: lr(0).
+        decay_steps: T.
+        end_learning_rate: lr(T), where it stays.
+        power: below 1 lr falls late, above 1 early.
+        cycle: see above.
+        name: accepted because Keras has it.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        self.initial_learning_rate = check_positive(f"{kind}: initial_learning_rate", initial_learning_rate)
+        self.decay_steps = check_positive(f"{kind}: decay_steps", decay_steps)
+        self.end_learning_rate = check_not_negative(f"{kind}: end_learning_rate", end_learning_rate)
+        self.power = check_positive(f"{kind}: power", power)
+        self.cycle = check_flag(f"{kind}: cycle", cycle)
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of the step after `step` others."""
+        T = self.decay_steps * (max(1, math.ceil(step / self.decay_steps)) if self.cycle else 1)
+        left = (1 - min(step, T) / T) ** self.power
+        return (self.initial_learning_rate - self.end_learning_rate) * left + self.end_learning_rate
+
+
 class PiecewiseConstantDecay(LearningRateSchedule):
     """One value up to and including step boundaries[0], the next up to boundaries[1], and so on.
 
@@ -156,4 +198,4 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
 
-CLASSES = (ExponentialDecay, InverseTimeDecay, CosineDecay, PiecewiseConstantDecay)
+CLASSES = (ExponentialDecay, InverseTimeDecay, CosineDecay, PolynomialDecay, PiecewiseConstantDecay)

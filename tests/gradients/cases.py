@@ -93,6 +93,7 @@ STRAIGHT = {
     "dropout with a seed": lambda kind: kind.Dropout(0.4, seed=3),
     "dropout of whole rows": lambda kind: kind.Dropout(0.4, (None, None, 1, 1)),
     "dropout of nothing": lambda kind: kind.Dropout(0.0),
+    "noise": lambda kind: kind.GaussianNoise(0.5),
     "dropout of channels": lambda kind: kind.SpatialDropout2D(0.4),
 }
 OTHERS = {**SMOOTH, **STRAIGHT}

@@ -316,6 +316,8 @@ OPTIMIZERS += [
     ("AdamW", {}, "float32"),
     ("Nadam", {}, "float32"),
     ("Nadam", {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.875, "epsilon": 1e-3}, "float32"),
+    ("Adamax", {}, "float32"),
+    ("Adamax", {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.875, "epsilon": 1e-3}, "float32"),
     ("Adagrad", {}, "float32"),
     ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.0, "epsilon": 1e-3}, "float32"),
     ("Adam", {"clipnorm": 0.1, "weight_decay": 0.01}, "float32"),
