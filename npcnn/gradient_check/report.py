@@ -45,7 +45,8 @@ class Row(SimpleNamespace):
         for places, mark in ((right, "."), (wrong, "x")):
             for where in places:
                 marks[(0,) * (2 - len(drawn)) + where[drawn.start : drawn.stop]] = mark
-        lines = [f"  gradient of {self.argument}, shape {self.shape}, axes {[*drawn]}: x wrong, . right"]
+        axes = "axes {} and {}" if len(drawn) == 2 else "axis {}"
+        lines = [f"  gradient of {self.argument}, shape {self.shape}, {axes.format(*drawn)}: 'x' is wrong, '.' right"]
         for axis in set(range(len(self.shape))) - set(drawn):
             indices = sorted({where[axis] for where in wrong})
             if len(indices) < self.shape[axis]:
