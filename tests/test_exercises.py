@@ -176,6 +176,16 @@ def test_the_file_about_the_order_of_loops_prints_a_ratio():
     assert status == 0 and re.search(r"given: .* ms, reordered: .* ms, .* times as fast", printed)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [*PATHS, *sorted((EXERCISES / "solutions").glob("*.py"))],
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_every_file_that_an_exercise_or_a_solution_names_is_there(path):
+    for named in re.findall(r"\b(?:docs|npcnn|tests|benchmarks|examples)/[\w/]+\.(?:py|md)\b", path.read_text()):
+        assert (EXERCISES.parent.parent / named).is_file(), named
+
+
 def test_the_table_of_exercises_lists_each_with_its_title_and_each_has_a_solution():
     table = (EXERCISES / "README.md").read_text()
     assert sorted(path.name for path in (EXERCISES / "solutions").glob("*.py")) == [path.name for path in PATHS]

@@ -8,7 +8,7 @@ rest. Mind that a is used twice.
 With a = 2, b = -3, c = 10 the values are p = -6, q = 4, L = 8. If b grows by 0.001, p grows by 0.002, so does q, and L
 by 0.004: dL/db is 4.
 
-Read first: docs/backward.md, the chain rule on three numbers.
+Read first: docs/backward.md, "The chain rule, on three numbers".
 
     python examples/exercises/mark.py 1
 """

@@ -8,10 +8,10 @@ take 0 there, as all frameworks do.
 
 dy belongs to whoever called: do not change it, return a new array.
 
-Read first: docs/backward.md on ReLU; npcnn/layers/layer.py for what forward and backward promise.
+Read first: docs/backward.md, "What dy and dx mean"; npcnn/layers/layer.py for what forward and backward promise.
 
     python examples/exercises/mark.py 3
-    python examples/check_gradients.py examples/exercises/03_relu.py:MyReLU       the checker's table
+    python examples/check_gradients.py examples/exercises/03_relu.py:MyReLU       prints the checker's table
 """
 
 import numpy as np

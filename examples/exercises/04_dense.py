@@ -7,7 +7,7 @@ x[n, c] dy[n, u], and x[n, c] gets w[c, u] dy[n, u]. Then add up: over all n tha
 x[n, c], over all n that used b[u]. Loops are fine; each of the three is also one line of NumPy. The shapes tell which:
 dw is like w, dx like x.
 
-Read first: docs/backward.md, a dense layer.
+Read first: docs/backward.md, "A dense layer": try before you read it to its end.
 
     python examples/exercises/mark.py 4
 """

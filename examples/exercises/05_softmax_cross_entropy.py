@@ -7,7 +7,7 @@
 TODO: derive dz = dL/dz on paper, and write it into `backward`. Put p into l first: l = log(sum over k of exp(z[k]))
 - z[r]. Then differentiate with respect to z[r], and with respect to any other z[k]. Nothing is left but p and a 1.
 
-Read first: docs/backward.md, or what it links to about softmax with cross-entropy.
+Read first: docs/loss.md, which has the derivation: try before you read it.
 
     python examples/exercises/mark.py 5
 """

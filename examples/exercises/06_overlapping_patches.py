@@ -8,8 +8,8 @@ TODO: (a) `outputs_that_saw`: under a filter of KH x KW that slides over an H x 
 outputs does each pixel take part? Compare with the drawing: which pixels are right, which are wrong?
 (b) Mend `MyConv2D.backward`. Very little is missing.
 
-Read first: docs/convolution.md, scatter. `col2im` in npcnn/kernels/conv2d.py draws the same for a 3 x 3 image; so look
-there last.
+Read first: docs/convolution.md on scatter and gather. `col2im` in npcnn/kernels/conv2d.py draws the same for a 3 x 3
+image; so look there last.
 
     python examples/exercises/mark.py 6
 """

@@ -6,7 +6,7 @@ TODO: write `backward`. If the second of the four is the largest, y moves with i
 several are the largest (the background of a digit is zero everywhere), the first of them, in reading order, wins. Loops
 are fine; np.argmax gives the first.
 
-Read first: docs/backward.md, the winner.
+Read first: docs/backward.md, "ReLU and the maximum".
 
     python examples/exercises/mark.py 7
     python examples/check_gradients.py examples/exercises/07_max_pool.py:MyMaxPool --shape 4,6,2

@@ -8,7 +8,7 @@ TODO: write `forward` and `backward` for a list of layers that are built. Every 
 What one layer returns is what the next one takes: forward from the first to the last, backward from the last to the
 first.
 
-Read first: npcnn/layers/layer.py; docs/backward.md on what dy and dx mean.
+Read first: npcnn/layers/layer.py; docs/backward.md, "What dy and dx mean". docs/loss.md ends with this loop.
 
     python examples/exercises/mark.py 8
 """

@@ -14,8 +14,7 @@ Adam, at step t = 1, 2, ... (Kingma and Ba, 2015):
 TODO: write both; return new arrays. Before you do: how far does the very first step of Adam move a weight with gradient
 0.001, and how far one with gradient 1000? (The answer is in the solution.)
 
-Read first: docs/backward.md, or what it links to about Adam; then npcnn/optimizers/adam.py, in which alpha stands for
-both corrections together.
+Read first: docs/adam.md. npcnn/optimizers/adam.py has the same with one number, alpha, for both corrections.
 
     python examples/exercises/mark.py 9
 """

@@ -7,7 +7,7 @@ patch each, or over the places (kh, kw) of a patch, and copy what all patches ha
 takes nine copies, however large the images are.
 (b) `convolve`: with a patch a row and a filter a column, all those sums are one product. No loop is left.
 
-Read first: docs/convolution.md or its pictures of im2col; `forward_loops` in npcnn/kernels/conv2d.py, the definition.
+Read first: docs/convolution.md on im2col; `forward_loops` in npcnn/kernels/conv2d.py, the definition.
 Afterwards: `forward_im2col` there.
 
     python examples/exercises/mark.py 11

@@ -13,7 +13,7 @@ the window, the rows and columns of x that it meets, so that x[:, rows, columns]
 Where a window is zero all over, so is y, and there is no derivative; return 0 there, not 0 / 0. If you add up in an
 array of the type of x, np.zeros(..., x.dtype), the checker can do its complex step, too.
 
-Read first: npcnn/layers/average_pooling2d.py, which differs in two lines; exercise 6.
+Read first: npcnn/layers/average_pooling2d.py, which is much alike; exercise 6.
 
     python examples/exercises/mark.py 12
     python examples/check_gradients.py examples/exercises/12_rms_pool.py:MyRMSPool

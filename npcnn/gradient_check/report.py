@@ -43,16 +43,17 @@ class Row(SimpleNamespace):
             return ""
         first = 1 if self.argument == "x" and len(self.shape) > 2 else 0  # behind the batch axis
         drawn = range(first, min(first + 2, len(self.shape)))
-        marks = np.full([1] * (2 - len(drawn)) + [self.shape[axis] for axis in drawn], " ")
+        marks = np.full([self.shape[axis] for axis in drawn], " ")
         for places, mark in ((right, "."), (wrong, "x")):
             for where in places:
-                marks[(0,) * (2 - len(drawn)) + where[drawn.start : drawn.stop]] = mark
-        lines = [f"  gradient of {self.argument}, shape {self.shape}, axes {[*drawn]}: x wrong, . right"]
-        for axis in set(range(len(self.shape))) - set(drawn):
+                marks[where[drawn.start : drawn.stop]] = mark
+        axes = "axes {} and {}" if len(drawn) == 2 else "axis {}"
+        lines = [f"  gradient of {self.argument}, shape {self.shape}, {axes.format(*drawn)}: 'x' is wrong, '.' right"]
+        for axis in sorted(set(range(len(self.shape))) - set(drawn)):
             indices = sorted({where[axis] for where in wrong})
             if len(indices) < self.shape[axis]:
                 lines.append(f"  (along axis {axis}, wrong only at {', '.join(map(str, indices))})")
-        return "\n".join(lines + [f"    {' '.join(row)}".rstrip() for row in marks])
+        return "\n".join(lines + [f"    {' '.join(row)}".rstrip() for row in np.atleast_2d(marks)])
 
 
 @dataclass
