@@ -278,7 +278,9 @@ def drawn(axes):
 
 def test_filters_are_drawn_by_channel_and_filter_around_zero(tmp_path, rng):
     stack = [layers.Input((9, 8, 1)), layers.Conv2D(20, (3, 2)), layers.MaxPool2D(2), layers.Conv2D(5, 2)]
-    figure = plots.filters(Sequential(stack), tmp_path / "filters.png")
+    model = Sequential(stack)
+    stack[3].params["kernel"][1, 0, 7, 2] = 2  # no negative weight is as large
+    figure = plots.filters(model, tmp_path / "filters.png")
     first, second = (panel for panel in figure.axes if panel.images)
     w = stack[1].params["kernel"]
     assert drawn(first).shape == (2 * 3, 16 * 2), "one channel: rows of 16"
@@ -289,7 +291,7 @@ def test_filters_are_drawn_by_channel_and_filter_around_zero(tmp_path, rng):
     for c, f in np.ndindex(20, 5):
         assert np.array_equal(drawn(second)[2 * c : 2 * c + 2, 2 * f : 2 * f + 2], w[:, :, c, f])
     low, high = second.images[0].get_clim()
-    assert -low == high == np.abs(w).max()
+    assert -low == high == w.max() == 2
     assert_is_a_png_of(figure, tmp_path / "filters.png")
     few = next(panel for panel in plots.filters(stack[3], count=4).axes if panel.images)
     assert np.array_equal(drawn(few), drawn(second)[: 4 * 2, : 4 * 2])
@@ -443,6 +445,8 @@ def test_of_a_long_training_the_first_the_last_and_some_epochs_between_are_drawn
     make_model().fit(x, y, epochs=30, verbose=0, callbacks=histograms)
     labels = [label.get_text() for label in plots.weight_histograms(histograms).axes[0].get_yticklabels()]
     assert len(labels) == 9 and labels[0] == "0" and labels[-1] == "30"
+    make_model().fit(x, y, epochs=1, verbose=0, callbacks=histograms)
+    assert histograms.epochs == [0, 1] and len(histograms.weights["dense/bias"]) == 2, "the next training begins anew"
 
 
 class DoubledBias(layers.Dense):
