@@ -268,7 +268,8 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         "layers.rescaling", "self.scale * x + self.offset", "self.scale * (x + self.offset)", WORKED, None),
     # ------------------------------------------------------------ dropout
     "what is kept is not made larger": (
-        "layers.dropout", "x.real.dtype) / (1 - self.rate)", "x.real.dtype)", f"{TIES}::{DROPPED}", None),
+        "layers.dropout", "x.real.dtype) / (1 - self.rate if self.rate < 1 else 1)", "x.real.dtype)",
+        f"{TIES}::{DROPPED}", None),
     "the rate is the share that is kept": (
         "layers.dropout", '"float32") >= self.rate', '"float32") < self.rate', f"{TIES}::{DROPPED}", None),
     "numbers are dropped to predict, too": (
