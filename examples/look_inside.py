@@ -96,12 +96,12 @@ if args.train:
     draw(
         "weight_histograms",
         lambda path: plots.weight_histograms(histograms, path),
-        "The weights spread from where they began; those of a layer that stand still learn nothing.",
+        "The weights spread from where they began; a layer whose weights stand still learns nothing.",
     )
     draw(
         "gradient_histograms",
         lambda path: plots.gradient_histograms(histograms, path),
-        "If the gradients of the first layers were far smaller than those of the last, they would hardly learn.",
+        "The first layers learn well if their gradients are not far smaller than those of the last ones.",
     )
 else:
     print("Add --train 3 to see how weights and gradients change while such a model is trained.")
