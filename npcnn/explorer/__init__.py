@@ -9,7 +9,8 @@ parts lie beside this one, in plain HTML, CSS and JavaScript:
     digit.js      a drawing, prepared as MNIST was
     explain.js    where a number comes from: its sum of products
     pictures.js   arrays as pictures
-    view.js       what happens when someone draws, points, chooses or presses a key
+    view.js       what the page shows
+    events.js     what happens when someone draws, points, chooses or presses a key
 
 What the page says of each layer, its equations and where they are computed, is read from the source as it is.
 """
@@ -39,11 +40,14 @@ from npcnn.layers.relu import ReLU
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import SparseCategoricalCrossentropy
 from npcnn.model import Sequential
+from npcnn.optimizers.optimizer import Optimizer
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent  # that file names are relative to
 # The layers that engine.js has, and the name it has them under.
-KINDS = {kind: kind.__name__ for kind in (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, Softmax)}
+KINDS: dict[type[Layer], str] = {
+    kind: kind.__name__ for kind in (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, Softmax)
+}
 KINDS[SpatialDropout2D] = "Dropout"
 OF_EACH, WRONG = 10, 40  # test digits in the page: so many of each class, and so many more that the model reads wrong
 IMAGE, CLASSES = (28, 28, 1), (10,)
@@ -148,14 +152,15 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         raise cannot_show(name, f"is a Dense on {step.input_shape}; put a Flatten in front")
     if step.kernel_regularizer or step.bias_regularizer:
         raise cannot_show(name, "has a regularizer, and the loss in the page has no penalties")
-    described = {
+    explains = Dropout if isinstance(step, Dropout) else type(step)
+    described: dict[str, Any] = {
         "kind": kind,
         "name": name,
         "input": step.input_shape,
         "output": step.output_shape,
-        "equations": equations_of(type(step)),
-        "forward": first_equation(type(step), "y"),
-        "backward": first_equation(type(step), "dx"),
+        "equations": equations_of(explains),
+        "forward": first_equation(explains, "y"),
+        "backward": first_equation(explains, "dx"),
         "places": places_of(step),
     }
     if isinstance(step, Conv2D | MaxPool2D):
@@ -165,8 +170,8 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         described |= {"window": window, "strides": step.strides, "dilation": dilation, "pads": (top, left)}
     if isinstance(step, Conv2D | Dense):
         w, b = step.kernel_and_bias()
-        weights = {"w": to_base64(w.astype("<f4")), "b": to_base64(b.astype("<f4")), "wShape": w.shape}
-        described |= {**weights, "useBias": step.use_bias, "trainable": step.trainable}
+        described |= {"w": to_base64(w.astype("<f4")), "b": to_base64(b.astype("<f4")), "wShape": w.shape}
+        described |= {"useBias": step.use_bias, "trainable": step.trainable}
     return described
 
 
@@ -179,10 +184,16 @@ def cannot_show(name: str, why: str) -> ValueError:
 
 
 def equations_of(cls: type) -> str:
-    """Return the part of a class's docstring that has its equations: what stands before shapes, arguments, examples."""
+    """Return the part of a class's docstring that has its equations: what stands before shapes and arguments.
+
+    Examples are left out, each with the sentence that introduces it.
+    """
     paragraphs = re.split(r"\n\s*\n", inspect.getdoc(cls) or "")
-    ends = [i for i, p in enumerate(paragraphs) if re.match(r"Shapes|Args|Raises|The arguments|\s*>>>", p)]
-    return "\n\n".join(paragraphs[: ends[0] if ends else None])
+    ends = [i for i, p in enumerate(paragraphs) if re.match("Shapes|Args|Raises|The arguments", p)]
+    kept = paragraphs[: ends[0] if ends else None]
+    is_example = [p.lstrip().startswith(">>>") for p in kept]
+    introduces = [p.endswith(":") and next_one for p, next_one in zip(kept, [*is_example[1:], False], strict=True)]
+    return "\n\n".join(p for p, *leave_out in zip(kept, is_example, introduces, strict=True) if not any(leave_out))
 
 
 def first_equation(cls: type, letter: str) -> str:
@@ -190,7 +201,7 @@ def first_equation(cls: type, letter: str) -> str:
     line = re.search(
         rf"^ *(?:\w+:)? *({letter}(?:\[.*?\])? +\+?= .*?)(?:\. |$)", inspect.getdoc(cls) or "", re.MULTILINE
     )
-    return re.sub(r"(?<! )  (?! )", " ", line[1]) if line else ""
+    return re.sub(" {3,}", "   ", re.sub("(?<! )  (?! )", " ", line[1])) if line else ""
 
 
 def places_of(step: Layer) -> dict[str, list[dict[str, str]]]:
@@ -215,7 +226,7 @@ def describe_loss() -> dict[str, Any]:
     return {"equations": equations_of(loss), "places": places}
 
 
-def describe_optimizer(cls: type) -> dict[str, Any]:
+def describe_optimizer(cls: type[Optimizer]) -> dict[str, Any]:
     """Return equations and places of an optimizer."""
     places = [place_of(cls.update_one)]
     if cls is optimizers.Adam:
