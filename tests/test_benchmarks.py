@@ -69,7 +69,7 @@ def run(tmp_path, modules, monkeypatch):
         assert drawn and all(picture.startswith(b"\x89PNG") for picture in drawn.values())
         for picture in drawn:
             (tmp_path / picture).unlink()
-        again = in_this_process(script, "--redraw", file)
+        again = how(script, "--redraw", file)
         assert printed.endswith(again) and again.count("\n") > 5
         assert pictures() == drawn
         assert str(tmp_path) not in text and not re.search(r'"(/|[A-Za-z]:\\)', text)
