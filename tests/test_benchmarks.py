@@ -1,9 +1,12 @@
 """The benchmarks run, on sizes too small to measure anything, and say what they should."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from itertools import pairwise
@@ -21,32 +24,52 @@ ROOT = Path(__file__).parents[1]
 RIVALS = {"keras": "tensorflow", "keras-tfdata": "tensorflow", "torch-channels-last": "torch"}
 
 
-def python(*command):
+def in_a_process(program, *arguments):
     """Run a program of the repository, and return what it printed."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
+    command = [sys.executable, program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def in_this_process(program, *arguments):
+    """The same without a new interpreter, which would import and load compiled kernels anew."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.syspath_prepend(str(program.parent))
+        patch.setattr(sys, "argv", [str(program), *map(str, arguments)])
+        runpy.run_path(str(program), run_name="__main__")
+    return printed.getvalue()
+
+
 @pytest.fixture
-def run(tmp_path):
-    """A function (name, *options) -> what the benchmark printed, and its JSON.
+def modules(monkeypatch):
+    """A function (name) -> a module of the benchmarks folder."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(tmp_path, modules, monkeypatch):
+    """A function (name, *options, how=in_this_process) -> what the benchmark printed, and its JSON.
 
     The JSON alone must be enough to print the tables and draw the pictures, and say nothing of this machine's folders.
     """
 
+    monkeypatch.setattr(modules("common"), "SHORTEST", 0.001)  # seconds: nobody reads these figures
+
     def pictures():
         return {path.name: path.read_bytes() for path in tmp_path.glob("*.png")}
 
-    def run(name, *options):
+    def run(name, *options, how=in_this_process):
         script, file = ROOT / "benchmarks" / f"{name}.py", tmp_path / f"{name}.json"
-        printed = python(script, "--data", SAMPLE, "--output-dir", tmp_path, *options)
+        printed = how(script, "--data", SAMPLE, "--output-dir", tmp_path, *options)
         drawn, text = pictures(), file.read_text()
         assert drawn and all(picture.startswith(b"\x89PNG") for picture in drawn.values())
         for picture in drawn:
             (tmp_path / picture).unlink()
-        again = python(script, "--redraw", file)
+        again = how(script, "--redraw", file)
         assert printed.endswith(again) and again.count("\n") > 5
         assert pictures() == drawn
         assert str(tmp_path) not in text and not re.search(r'"(/|[A-Za-z]:\\)', text)
@@ -56,16 +79,6 @@ def run(tmp_path):
         return printed, found
 
     return run
-
-
-@pytest.fixture
-def modules(monkeypatch):
-    """A function (name) -> a module of the benchmarks folder."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    yield importlib.import_module
-    for name in ("common", "contenders", "versus", "versus_report"):
-        sys.modules.pop(name, None)
 
 
 def test_ladder_times_each_kernel_of_an_operation_once(run):
@@ -124,7 +137,7 @@ def test_a_forecast_counts_the_busiest_thread_and_what_is_lost_here(monkeypatch)
 def test_versus_without_rivals_measures_npcnn_alone(run):
     one_core = ["--cores", "1"] if hasattr(os, "sched_setaffinity") else []
     options = ["--rivals", "--images", "96", "--predictions", "32", "--batch-sizes", "64", *one_core]
-    printed, found = run("versus", "--rounds", "1", *options)
+    printed, found = run("versus", "--rounds", "1", *options, how=in_a_process)  # --cores is for good
     assert found["epoch"]["64"].keys() == {"npcnn"}
     assert not one_core or "images on 1 core, median" in printed
     assert found["start"].keys() == {"npcnn", "npcnn, compiling"}
@@ -137,7 +150,7 @@ def test_versus_without_rivals_measures_npcnn_alone(run):
 def test_accuracy_trains_as_the_example_does(run, tmp_path):
     printed, found = run("accuracy", "--seeds", "3", "4", "--epochs", "1")
     example = ["--data", SAMPLE, "--epochs", "1", "--seed", "3", "--output", tmp_path / "example.keras"]
-    python(ROOT / "examples" / "train_mnist.py", *example)
+    in_this_process(ROOT / "examples" / "train_mnist.py", *example)
     first, second = (run["history"] for run in found["runs"])
     assert first == {
         key: pytest.approx(values, rel=1e-5)
@@ -154,24 +167,21 @@ def test_accuracy_trains_as_the_example_does(run, tmp_path):
 def test_a_rival_has_the_same_network_and_learns(name, modules, tmp_path, monkeypatch):
     if importlib.util.find_spec(RIVALS[name]) is None or importlib.util.find_spec(name.split("-")[0]) is None:
         pytest.skip(f"{RIVALS[name]} is not installed; pip install 'npcnn[bench]' brings it where it has a wheel")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin take minutes where others are at work
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     common, versus = modules("common"), modules("versus")
     (x, y, x_test, _), _ = common.digits("sample", 320, 32)
     model = common.mnist_model("im2col")
     versus.save(tmp_path, (x, y, x_test), model.get_weights())
-    rival = versus.Contender(name, str(tmp_path))
-    try:
-        rival.ask("start")
-        rival.ask("load", str(tmp_path))
-        rival.ask("reset")
-        # float32 sums of some thousand terms, in another order
-        np.testing.assert_allclose(rival.ask("predict", 16)[1], model.predict(x_test), atol=1e-5)
-        # ten steps: the loss starts at log(10) = 2.3, and falls
-        assert 0.5 < rival.ask("epoch", 32, 320)[1] < 2.25
-        rival.ask("reset")
-        np.testing.assert_allclose(rival.ask("predict", 16)[1], model.predict(x_test), atol=1e-5)
-    finally:
-        rival.close()
+    rival = modules("contenders").CONTENDERS[name]()  # here: this process has imported Keras already
+    rival.start()
+    rival.load(str(tmp_path))
+    rival.reset()
+    # float32 sums of some thousand terms, in another order
+    np.testing.assert_allclose(rival.predict(16), model.predict(x_test), atol=1e-5)
+    # ten steps: the loss starts at log(10) = 2.3, and falls
+    assert 0.5 < rival.epoch(32, 320) < 2.25
+    rival.reset()
+    np.testing.assert_allclose(rival.predict(16), model.predict(x_test), atol=1e-5)
 
 
 def test_a_contender_that_fails_is_reported_with_its_own_words(modules, tmp_path):

@@ -112,7 +112,7 @@ def test_keras_calls_the_same_hooks_in_the_same_order(keras, make_images):
     ):
         callback = recorder(base)
         model = models([kind.Input((8, 8, 1)), kind.Flatten(), kind.Dense(3, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
         options = {"callbacks": [callback], "verbose": 0}
         model.fit(x, y, batch_size=4, epochs=3, initial_epoch=1, validation_split=0.3, **options)
         model.evaluate(x, y, batch_size=4, **options)

@@ -518,7 +518,7 @@ with zipfile.ZipFile(good) as archive:
     members = {name: archive.read(name) for name in archive.namelist()}
 weights = members["model.weights.h5"]
 used = [i for i, byte in enumerate(weights) if byte]  # most of a small HDF5 file is zeros that nobody reads
-for seed in range(400):
+for seed in range(200):
     choose, damaged = random.Random(seed), bytearray(weights)
     for _ in range(choose.choice([1, 1, 2, 8])):
         i = choose.choice(used)
@@ -540,7 +540,7 @@ def test_damage_under_a_valid_checksum_is_refused_or_read_as_other_numbers(path,
     command = [sys.executable, "-c", FUZZ, str(path.with_name("good.keras")), str(path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    assert 10 < int(result.stdout) < 390
+    assert 5 < int(result.stdout) < 195
 
 
 # ------------------------------------------------------------------ the older form, and weights alone

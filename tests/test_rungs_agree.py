@@ -150,9 +150,13 @@ STACKS = {
 
 
 @on_neighbouring_rungs
-@pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize(
-    ("H", "W", "C", "dtype"), [(11, 12, 1, "float32"), (10, 11, 2, "float64"), (9, 8, 6, "float32")]
+    ("stack", "H", "W", "C", "dtype"),
+    [
+        *((stack, 11, 12, 1, "float32") for stack in STACKS),
+        *((stack, 10, 11, 2, "float64") for stack in STACKS),
+        *((stack, 9, 8, 6, "float32") for stack in ("convolution, relu, pool", "wide, not a multiple of eight")),
+    ],
 )
 def test_a_training_step_of_a_whole_model(rungs, stack, H, W, C, dtype):
     for arrays in zip(*(weights_after_one_step(rung, STACKS[stack], (H, W, C), dtype) for rung in rungs), strict=True):

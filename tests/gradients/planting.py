@@ -42,16 +42,19 @@ def file_of(module):
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+unchanged: dict[str, object] = {}  # npcnn and the tests as they are, once `planted()` has imported them
+
+
 @contextmanager
-def planted(module, source):
-    """For a while, `import npcnn` gives npcnn with `source` in place of the source of `module`.
+def planted(module=None, source=None):
+    """For a while, `import npcnn` gives npcnn with `source` in place of the source of `module`; or without a bug.
 
     Compiled kernels run as the Python they are written in, so that nothing wrong is compiled or cached.
     """
     import numba
 
-    mine = [name for name in sys.modules if name.split(".")[0] in OURS and name != __name__]
-    kept = {name: sys.modules.pop(name) for name in mine}
+    kept = taken_out()
+    sys.modules.update({} if module else unchanged)
     planter = Planter(module, source)
     sys.meta_path.insert(0, planter)
     jit_was_disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, True
@@ -60,9 +63,15 @@ def planted(module, source):
     finally:
         numba.config.DISABLE_JIT = jit_was_disabled
         sys.meta_path.remove(planter)
-        for name in [name for name in sys.modules if name.split(".")[0] in OURS and name != __name__]:
-            del sys.modules[name]
+        imported = taken_out()
+        unchanged.update({} if module else imported)
         sys.modules.update(kept)
+
+
+def taken_out():
+    """Take all that is imported afresh out of sys.modules, and return it."""
+    mine = [name for name in sys.modules if name.split(".")[0] in OURS and name != __name__]
+    return {name: sys.modules.pop(name) for name in mine}
 
 
 def source_of(module):
@@ -78,21 +87,30 @@ def replaced(module, old, new):
 
 
 def first_failure(test, rung=None):
-    """Run "file::function" for all its parameters, or those with `rung`; return the first failure's text, or None."""
-    file, function = test.split("::")
-    function = getattr(importlib.import_module(file), function)
-    ran = False
-    for arguments in parameters(function):
-        if rung is None or arguments.get("rung", rung) == rung:
-            ran = True
-            try:
-                function(**arguments)
-            except (SyntaxError, NameError, AttributeError, TypeError, ImportError):
-                raise  # that is no bug that people ship, but a slip in planting it
-            except Exception as error:
-                return f"{type(error).__name__}: {error}"
-    assert ran, f"{test} has no case with rung {rung}"
+    """Run "file::function" for all its cases, or those with `rung`, until one fails.
+
+    Return its number and the failure's text, or None.
+    """
+    cases = [i for i, case in enumerate(parameters(function_of(test))) if rung in (None, case.get("rung", rung))]
+    assert cases, f"{test} has no case with rung {rung}"
+    return next(((i, text) for i in cases if (text := failure(test, i))), None)
+
+
+def failure(test, i):
+    """Run the i-th case of "file::function"; return the failure's text, or None."""
+    try:
+        function_of(test)(**list(parameters(function_of(test)))[i])
+    except (SyntaxError, NameError, AttributeError, TypeError, ImportError):
+        raise  # that is no bug that people ship, but a slip in planting it
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
     return None
+
+
+def function_of(test):
+    """Return the function "file::function", imported afresh if need be."""
+    file, function = test.split("::")
+    return getattr(importlib.import_module(file), function)
 
 
 def parameters(function):

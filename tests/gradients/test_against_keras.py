@@ -202,6 +202,7 @@ def test_a_history_has_the_names_and_numbers_of_keras(end):
         own = [place.metrics.SparseCategoricalAccuracy(), place.metrics.sparse_categorical_crossentropy]
         own = own if end == "softmax" else [place.losses.mean_absolute_error, place.metrics.BinaryAccuracy("b")]
         model.compile(place.optimizers.SGD(0.1), loss, metrics=[*common, *own])
+        model.run_eagerly = True  # tracing takes Keras longer than the step
         found.append(model.evaluate(x, y, verbose=0, return_dict=True))
     assert found[0].keys() == found[1].keys()
     for name, value in found[0].items():
@@ -209,29 +210,29 @@ def test_a_history_has_the_names_and_numbers_of_keras(end):
 
 
 @pytest.mark.parametrize("name", ["L1", "L2", "L1L2"])
-@pytest.mark.parametrize("rung", ["im2col", "fused"])
-def test_penalties_on_weights_are_part_of_the_loss_and_of_the_gradients(name, rung):
+def test_penalties_on_weights_are_part_of_the_loss_and_of_the_gradients(name):
     options = {"l1": 0.02, "l2": 0.03} if name == "L1L2" else {}
     x, y = small_batch(8)
-    stack = lambda place: [  # noqa: E731
-        place.layers.Input((9, 8, 1)),
-        place.layers.Conv2D(3, 3, activation="relu", kernel_regularizer=getattr(place.regularizers, name)(**options)),
-        place.layers.MaxPool2D(2),
-        place.layers.Flatten(),
-        place.layers.Dense(3, activation="softmax", kernel_regularizer=name, bias_regularizer="l1"),
-    ]
-    ours = npcnn.Sequential(stack(npcnn), dtype="float32", kernels=rung)
-    theirs = keras.Sequential(stack(keras))
-    theirs.set_weights(ours.get_weights())
-    histories = []
-    for place, model in ((npcnn, ours), (keras, theirs)):
+
+    def train(place, weights=None, **more):
+        conv = {"activation": "relu", "kernel_regularizer": getattr(place.regularizers, name)(**options)}
+        stack = [place.layers.Input((9, 8, 1)), place.layers.Conv2D(3, 3, **conv), place.layers.MaxPool2D(2)]
+        dense = {"activation": "softmax", "kernel_regularizer": name, "bias_regularizer": "l1"}
+        model = place.Sequential([*stack, place.layers.Flatten(), place.layers.Dense(3, **dense)], **more)
+        start = model.get_weights() if weights is None else weights
+        model.set_weights(start)
         model.compile(place.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-        history = model.fit(x, y, batch_size=4, epochs=3, shuffle=False, validation_data=(x, y), verbose=0)
-        histories.append(history.history)
-    for key in ("loss", "val_loss"):
-        np.testing.assert_allclose(histories[0][key], histories[1][key], rtol=1e-5)
-    for w, same in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
+        model.run_eagerly = True
+        history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, validation_data=(x, y), verbose=0).history
+        return start, model.get_weights(), history
+
+    start, keras_weights, keras_history = train(keras)
+    for rung in ("im2col", "fused"):
+        _, weights, history = train(npcnn, start, dtype="float32", kernels=rung)
+        for key in ("loss", "val_loss"):
+            np.testing.assert_allclose(history[key], keras_history[key], rtol=1e-5)
+        for w, same in zip(weights, keras_weights, strict=True):
+            np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
 
 
 def freeze_first(base, head):
@@ -256,11 +257,10 @@ FREEZE = [freeze_first, freeze_normalization, freeze_and_thaw_all_but_one, freez
 
 
 @pytest.mark.parametrize("freeze", FREEZE)
-@pytest.mark.parametrize("rung", ["im2col", "fused"])
-def test_ten_steps_with_frozen_layers(freeze, rung):
+def test_five_steps_with_frozen_layers(freeze):
     x, y = small_batch(8)
-    models = []
-    for place, options in ((npcnn, {"kernels": rung}), (keras, {})):
+
+    def train(place, weights=None, **options):
         conv = place.layers.Conv2D(3, 3, activation="relu", kernel_regularizer="l2")
         pool, dense = place.layers.MaxPool2D(2), place.layers.Dense(4, activation="tanh", kernel_regularizer="l2")
         base = place.Sequential([conv, pool, place.layers.BatchNormalization(momentum=0.5), dense], **options)
@@ -268,23 +268,26 @@ def test_ten_steps_with_frozen_layers(freeze, rung):
         model = place.Sequential([place.layers.Input((9, 8, 1)), base, *head], **options)
         freeze(base, head)
         model.compile(place.optimizers.SGD(0.1, momentum=0.5), "sparse_categorical_crossentropy")
-        models.append(model)
-    ours, theirs = models
-    rng = np.random.default_rng(1)
-    ours.set_weights([w + 0.1 * rng.random(w.shape) for w in ours.get_weights()])
-    theirs.set_weights(ours.get_weights())
-    for ours_listed, listed in (
-        (ours.trainable_weights, theirs.trainable_weights),
-        (ours.non_trainable_weights, theirs.non_trainable_weights),
-    ):
-        assert [w.shape for w in ours_listed] == [tuple(w.shape) for w in listed]
-    start = ours.get_weights()
-    for _ in range(10):
-        np.testing.assert_allclose(ours.train_on_batch(x, y), theirs.train_on_batch(x, y), rtol=1e-5)
-        theirs.reset_metrics()
-    for w, same, before in zip(ours.get_weights(), theirs.get_weights(), start, strict=True):
-        np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
-        assert (w == before).all() == (same == before).all()
+        model.run_eagerly = True
+        rng = np.random.default_rng(1)
+        start = weights or [w + 0.1 * rng.random(w.shape) for w in model.get_weights()]
+        model.set_weights(start)
+        losses = []
+        for _ in range(5):
+            losses.append(float(model.train_on_batch(x, y)))
+            if place is keras:
+                model.reset_metrics()
+        shapes = [[tuple(w.shape) for w in listed] for listed in (model.trainable_weights, model.non_trainable_weights)]
+        return start, shapes, losses, model.get_weights()
+
+    start, keras_shapes, keras_losses, keras_weights = train(keras)
+    for rung in ("im2col", "fused"):
+        _, shapes, losses, weights = train(npcnn, start, kernels=rung)
+        assert shapes == keras_shapes
+        np.testing.assert_allclose(losses, keras_losses, rtol=1e-5)
+        for w, same, before in zip(weights, keras_weights, start, strict=True):
+            np.testing.assert_allclose(w, same, rtol=1e-4, atol=1e-6)
+            assert (w == before.astype("f")).all() == (same == before.astype("f")).all()
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -305,7 +308,7 @@ def test_loss_and_gradients_of_a_whole_model(name, rung):
 # ------------------------------------------------------------------ optimizers, 50 steps, weight by weight
 
 # In float64, only with numbers that float32 holds exactly: to those Keras rounds its betas and momentum even then.
-OPTIMIZERS = [(name, options, dtype) for name, options in golden_cases.OPTIMIZERS for dtype in ("float32", "float64")]
+OPTIMIZERS = [(name, options, "float64") for name, options in golden_cases.OPTIMIZERS]  # in float32 they are golden
 OPTIMIZERS += [
     ("Adam", {}, "float32"),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9}, "float32"),
@@ -324,26 +327,26 @@ OPTIMIZERS += [
 ]
 
 
-@pytest.mark.parametrize("rung", ["im2col", "fused"])  # optimizers have two kernels on four rungs
 @pytest.mark.parametrize(("name", "options", "dtype"), OPTIMIZERS)
-def test_fifty_steps_of_an_optimizer(name, options, dtype, rung):
+def test_fifty_steps_of_an_optimizer(name, options, dtype):
     """Gradients from 1e-12 to 10, so that epsilon, and where it stands, matters."""
     rng = np.random.default_rng(0)
-    w = [rng.standard_normal(shape).astype(dtype) for shape in [(3, 2, 2, 4), (4,), (30, 7)]]
+    w = [rng.standard_normal(shape).astype(dtype) for shape in [(3, 2, 2, 4), (30,)]]
     sizes = [10.0 ** rng.uniform(-12, 1, array.shape) for array in w]
     gradients = [[(rng.standard_normal(s.shape) * s).astype(dtype) for s in sizes] for _ in range(50)]
     with keras_reference.floatx(dtype):
         twin = getattr(keras.optimizers, name)(**options)
         trajectory = list(keras_reference.optimizer_steps(twin, w, gradients))
-    optimizer = getattr(optimizers, name)(**options, kernels=rung)
-    params = {str(i): array.copy() for i, array in enumerate(w)}
     tolerance = {"float32": 3e-7, "float64": 1e-14}[dtype]  # a few roundings
-    for step, expected in enumerate(trajectory):
-        optimizer.update(params, {str(i): g for i, g in enumerate(gradients[step])})
-        for i, keras_w in enumerate(expected):
-            np.testing.assert_allclose(
-                params[str(i)], keras_w, rtol=tolerance, atol=tolerance, err_msg=f"step {step + 1}"
-            )
+    for rung in ("im2col", "fused"):  # optimizers have two kernels on four rungs
+        optimizer = getattr(optimizers, name)(**options, kernels=rung)
+        params = {str(i): array.copy() for i, array in enumerate(w)}
+        for step, expected in enumerate(trajectory):
+            optimizer.update(params, {str(i): g for i, g in enumerate(gradients[step])})
+            for i, keras_w in enumerate(expected):
+                np.testing.assert_allclose(
+                    params[str(i)], keras_w, rtol=tolerance, atol=tolerance, err_msg=f"{rung}, step {step + 1}"
+                )
 
 
 SCHEDULES = [
@@ -383,8 +386,7 @@ def test_200_steps_of_the_seed_model_in_float64(rung):
     assert_stays_with_keras(seed_model, rung, "float64", 1e-9, **EXACT_BETAS)
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize(("rung", "optimizer"), [*((rung, "Adam") for rung in RUNGS), ("fused", "SGD")])
 def test_200_steps_of_a_tiny_model_in_float64(rung, optimizer):
     options = {"Adam": {"learning_rate": 2**-6, **EXACT_BETAS}, "SGD": {"learning_rate": 2**-3, "momentum": 0.5}}
     assert_stays_with_keras(tiny_model, rung, "float64", 1e-9, optimizer=optimizer, **options[optimizer])
@@ -409,16 +411,16 @@ def test_200_steps_of_the_seed_model_in_float32(rung):
                 raise
 
 
-@pytest.mark.parametrize(("rung", "seed"), [("im2col", 1), ("jit", 7), ("fused", 4)])
-def test_of_the_weights_at_each_of_200_steps_both_give_the_same_loss_in_float32(rung, seed):
-    twin, theirs = keras_reference.twin(seed_model(rung, "float32", seed)), []
+def test_of_the_weights_at_each_of_200_steps_both_give_the_same_loss_in_float32():
+    """From these weights the two runs do part."""
+    twin, theirs = keras_reference.twin(seed_model("fused", "float32", 4)), []
     loss = keras.losses.SparseCategoricalCrossentropy()
 
     def ask_keras(x, y, weights):
         twin.set_weights(weights)
         theirs.append(float(loss(y, twin(x))))
 
-    ours, _ = train_here(seed_model, rung, "float32", seed, watch=ask_keras)
+    ours, _ = train_here(seed_model, "fused", "float32", 4, watch=ask_keras)
     np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-4)  # 6e-6 was met; small losses are differences
 
 
