@@ -173,47 +173,48 @@ const EXPLAIN = {
   },
   ReLU: {
     y(network, s, at) {
-      const { output } = network.steps[s], x = network.ys[s][at], value = network.ys[s + 1][at];
-      const name = nameOf("y", output, at);
-      return plain(name, value, `${name} = max(x, 0) = max(${format(x)}, 0) = ${format(value)}`, s, "y", at);
+      const x = network.ys[s][at], name = nameOf("y", network.steps[s].output, at), value = network.ys[s + 1][at];
+      return alone(name, value, `= max(x, 0) = max(${format(x)}, 0) = ${format(value)}`, s, "y", at);
     },
     dx(network, s, at) {
-      const { input } = network.steps[s], x = network.ys[s][at], value = network.dys[s][at], name = nameOf("dx", input, at);
-      const why = x > 0 ? `dy, because x = ${format(x)} is above 0` : `0, because x = ${format(x)} is not above 0`;
-      return plain(name, value, `${name} = ${why}: ${format(value)}`, s + 1, "dy", at);
+      const x = network.ys[s][at], name = nameOf("dx", network.steps[s].input, at), value = network.dys[s][at];
+      const dy = x > 0 ? "= dy" : "";
+      const text = `${dy} = ${format(value)}, because x = ${format(x)} is ${x > 0 ? "" : "not "}above 0`;
+      return alone(name, value, text.trim(), s + 1, "dy", at);
     },
   },
   Flatten: {
     y(network, s, at) {
-      const { input, output } = network.steps[s], value = network.ys[s + 1][at], name = nameOf("y", output, at);
-      return plain(name, value, `${name} = ${nameOf("x", input, at)} = ${format(value)}, the same number`, s, "y", at);
+      const { input, output } = network.steps[s], value = network.ys[s + 1][at];
+      const text = `= ${nameOf("x", input, at)} = ${format(value)}, the same number`;
+      return alone(nameOf("y", output, at), value, text, s, "y", at);
     },
     dx(network, s, at) {
-      const { input, output } = network.steps[s], value = network.dys[s][at], name = nameOf("dx", input, at);
-      const text = `${name} = ${nameOf("dy", output, at)} = ${format(value)}, the same number`;
-      return plain(name, value, text, s + 1, "dy", at);
+      const { input, output } = network.steps[s], value = network.dys[s][at];
+      const text = `= ${nameOf("dy", output, at)} = ${format(value)}, the same number`;
+      return alone(nameOf("dx", input, at), value, text, s + 1, "dy", at);
     },
   },
   Softmax: {
     y(network, s, at) {
-      const z = network.ys[s], value = network.ys[s + 1][at], name = `y[${at}]`;
-      const total = z.reduce((sum, each) => sum + Math.exp(each), 0);
-      const text = `${name} = exp(x[${at}]) / sum of all exp(x) = exp(${format(z[at])}) / ${format(total)} = ${format(value)}`;
-      return { ...plain(name, value, text, s, "y", at), seen: { layer: s, show: "y", at: Array.from(z.keys()) } };
+      const z = network.ys[s], value = network.ys[s + 1][at], total = z.reduce((sum, each) => sum + Math.exp(each), 0);
+      const text = `= exp(x[${at}]) / sum of all exp(x) = exp(${format(z[at])}) / ${format(total)} = ${format(value)}`;
+      const seen = { layer: s, show: "y", at: Array.from(z.keys()) };
+      return { ...alone(`y[${at}]`, value, text, s, "y", at), seen };
     },
     dx(network, s, at, label) {
-      const p = network.ys[s + 1][at], value = network.dys[s][at], name = `dx[${at}]`, right = at === label ? 1 : 0;
-      const why = right ? "1, because this is the right class" : "0, because this is not the right class";
-      const text = `${name} = p[${at}] − (${why}) = ${format(p)} − ${right} = ${format(value)}`;
-      return { name, value, text, pictures: [], seen: { layer: s + 1, show: "y", at: [at] } };
+      const p = network.ys[s + 1][at], value = network.dys[s][at], one = at === label ? 1 : 0;
+      const why = `p − ${one} = ${format(p)} − ${one} = ${format(value)}`;
+      const text = `= ${why}: ${one}, because this is ${one ? "" : "not "}the right class (p is the probability)`;
+      return { ...alone(`dx[${at}]`, value, text), seen: null };
     },
   },
 };
 EXPLAIN.Dropout = EXPLAIN.Flatten;
 
-/** What a number is that one other number alone made. */
-function plain(name, value, text, layer, show, at) {
-  return { name, value, text, pictures: [], seen: { layer, show, at: [at] } };
+/** A number that no sum has made, but one number alone: the one at `at` in the picture of `layer`. */
+function alone(name, value, text, layer, show, at) {
+  return { name, value, text: `${name} ${text}`, pictures: [], seen: { layer, show, at: [at] } };
 }
 
 /** Terms of a dense layer, which have no rows and columns of their own, in a block. */
@@ -247,9 +248,9 @@ function explain(network, k, show, at, label) {
   if (show === "y" && step) return EXPLAIN[step.kind].y(network, k - 1, at);
   if (show === "y") {
     const value = network.ys[0][at], name = nameOf("x", network.steps[0].input, at);
-    return { name, value, text: `${name} = ${format(value)}: a pixel, ${format(Math.round(value * 255))} of 255`, pictures: [] };
+    return { ...alone(name, value, `= ${format(value)}, a pixel: ${Math.round(value * 255)} of 255`), seen: null };
   }
-  const name = nameOf("w", step.wShape, at), [now, was] = [step.w[at], step.w0[at]];
-  const text = `${name} = ${format(now)}; when the page was opened ${format(was)}, so it changed by ${format(now - was)}`;
-  return { name, value: now, text, pictures: [] };
+  const now = step.w[at], was = step.w0[at], name = nameOf("w", step.wShape, at);
+  const text = `= ${format(now)}; when the page was opened ${format(was)}, so it changed by ${format(now - was)}`;
+  return { ...alone(name, now, text), seen: null };
 }

@@ -51,6 +51,11 @@ class Layout {
     Object.assign(this, tiles, { inRow: tilesInRow(tiles, aspect) });
     this.width = this.inRow * (this.columns + 1) + 1;
     this.height = Math.ceil(this.count / this.inRow) * (this.rows + 1) + 1;
+    this.numbers = new Int32Array(this.width * this.height).fill(-1); // for each pixel, which number it shows
+    this.eachCell((cell, at) => {
+      const { x, y } = this.place(cell);
+      this.numbers[y * this.width + x] = at;
+    });
   }
 
   /** The place of a cell in the canvas. */
@@ -64,8 +69,14 @@ class Layout {
     const right = this.columns + 1, down = this.rows + 1;
     const tile = Math.floor(y / down) * this.inRow + Math.floor(x / right);
     const cell = { tile, row: (y % down) - 1, column: (x % right) - 1 };
-    const inside = cell.row >= 0 && cell.column >= 0 && tile < this.count && Math.floor(x / right) < this.inRow;
-    return inside && this.at(tile, cell.row, cell.column) >= 0 ? cell : null;
+    return Math.floor(x / right) < this.inRow && this.has(cell) ? cell : null;
+  }
+
+  /** Whether there is such a cell. */
+  has({ tile, row, column }) {
+    const inside = (k, length) => k >= 0 && k < length;
+    const isThere = inside(tile, this.count) && inside(row, this.rows) && inside(column, this.columns);
+    return isThere && this.at(tile, row, column) >= 0;
   }
 
   /** Call see(cell, at) for every cell, with the place of its number in the array. */
@@ -81,14 +92,15 @@ class Layout {
   /** For each tile in which some of the numbers at `places` are, the smallest box around them, in the canvas. */
   boxes(places) {
     const wanted = new Set(places), boxes = new Map();
-    this.eachCell((cell, at) => {
+    this.numbers.forEach((at, pixel) => {
       if (!wanted.has(at)) return;
-      const { x, y } = this.place(cell), box = boxes.get(cell.tile) ?? { left: x, right: x, top: y, bottom: y };
+      const x = pixel % this.width, y = Math.floor(pixel / this.width), { tile } = this.cellAt(x, y);
+      const box = boxes.get(tile) ?? { left: x, right: x, top: y, bottom: y };
       box.left = Math.min(box.left, x);
       box.right = Math.max(box.right, x + 1);
       box.top = Math.min(box.top, y);
       box.bottom = Math.max(box.bottom, y + 1);
-      boxes.set(cell.tile, box);
+      boxes.set(tile, box);
     });
     return [...boxes.values()];
   }
@@ -102,15 +114,12 @@ function largestMagnitude(values) {
 
 /** Draw values into a canvas: 0 in the colour of the page, `largest` in full orange, -largest in full blue. */
 function drawPicture(canvas, layout, values, largest, scale) {
-  canvas.width = layout.width;
-  canvas.height = layout.height;
-  const context = canvas.getContext("2d"), image = context.createImageData(layout.width, layout.height);
-  const colours = Array.from({ length: 511 }, (_, k) => mixed(scale, (k - 255) / 255));
-  const pixels = new Uint32Array(image.data.buffer).fill(packed(scale.line));
-  layout.eachCell((cell, at) => {
-    const { x, y } = layout.place(cell);
-    pixels[y * layout.width + x] = colours[255 + Math.round((255 * values[at]) / (largest || 1))];
-  });
+  const { width, height, numbers } = layout;
+  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+  const colours = Array.from({ length: 511 }, (_, k) => mixed(scale, (k - 255) / 255)), line = packed(scale.line);
+  const pixels = new Uint32Array(image.data.buffer), steps = 255 / (largest || 1);
+  for (let k = 0; k < pixels.length; k++)
+    pixels[k] = numbers[k] < 0 ? line : colours[255 + Math.round(steps * values[numbers[k]])];
   context.putImageData(image, 0, 0);
 }
 

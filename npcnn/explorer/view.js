@@ -23,34 +23,43 @@ const page = {
   past: [], // what undo goes back to: { weights, optimizer }
   losses: [],
 };
+const SHOWN = {
+  y: () => "y: what each layer returns, which is the x of the next.",
+  dy: () => `dy: how much the loss, with right answer ${page.label}, changes per unit of y; it is dx of the next layer.`,
+  w: () => "w: the filters of a convolution, one tile for each channel in and out; of a dense layer, one tile a unit.",
+  dw: () => `dw: how much the loss, with right answer ${page.label}, changes per unit of w.`,
+  change: () => "w − w₀: how far the steps taken in this page have moved the weights.",
+};
 const UNDO = 20; // steps; each keeps a copy of all weights
 
 // ------------------------------------------------------------------ the layers, made once
 
 /** One section for the image and one for each step. */
 const sections = [null, ...network.steps].map((step, k) => {
-  const section = element("layer").content.firstElementChild.cloneNode(true), find = (query) => section.querySelector(query);
-  const shape = step ? step.output : network.steps[0].input;
-  find("h3").textContent = step ? `${step.name}: ${step.kind}, y (${shape.join(", ")})` : `The image: x (${shape.join(", ")})`;
+  const section = element("layer").content.firstElementChild.cloneNode(true);
+  const find = (query) => section.querySelector(query);
+  find("h3").textContent = `${step ? `${step.name}: ${step.kind}, y` : "The image: x"} (${shapeOf(k).join(", ")})`;
   if (step) describeSource(find("details"), step.equations, step.places);
   find(".source").textContent = step ? inShort(step) : "The input of the first layer; black is 0, white is 1.";
   find("details").hidden = !step;
   element("layers").append(section);
-  return { section, canvas: find("canvas"), overlay: find("svg"), picture: find(".picture"), note: find(".note"), find };
+  const [picture, legend, note] = [".picture", ".legend", ".note"].map(find);
+  return { canvas: find("canvas"), overlay: find("svg"), picture, legend, note };
 });
 
 /** What forward and backward compute, each with the line of the source that defines it. */
 function inShort({ forward, backward, places }) {
   const parts = [[forward, "forward"], [backward, "backward"]];
-  return parts.map(([equation, way]) => `${equation && `${equation}\n`}  ${way}: ${places[way].at(-1).place}`).join("\n");
+  const lines = parts.map(([equation, way]) => [equation, `  ${way}: ${places[way].at(-1).place}`]);
+  return lines.flat().filter(Boolean).join("\n");
 }
 
 /** Fill a <details> with equations as the source has them, and every place that computes them. */
 function describeSource(details, equations, places) {
   const summary = document.createElement("summary"), pre = document.createElement("pre");
   summary.textContent = "Equations and source";
-  const lines = Object.entries(places).flatMap(([what, found]) => found.map(({ place, name }) => `${what}: ${place} ${name}`));
-  pre.textContent = [equations, ...lines].join("\n");
+  const line = (way) => places[way].map(({ place, name }) => `${way}: ${place} ${name}`);
+  pre.textContent = [equations, ...Object.keys(places).flatMap(line)].join("\n");
   details.replaceChildren(summary, pre);
 }
 
@@ -62,8 +71,8 @@ function content(k) {
     return { values: network.ys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "", note };
   }
   if (page.show === "dy") {
-    if (isLast) return { note: "Softmax and loss are differentiated together: their gradient is the dy of the layer before." };
-    return { values: network.dys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "loss per unit of y" };
+    if (isLast) return { note: "Softmax and loss are differentiated together; the result is the layer before's dy." };
+    return { values: network.dys[k], tiles: tilesOfOutput(shapeOf(k)), unit: `loss per unit of ${k ? "y" : "x"}` };
   }
   if (!step?.w) return { note: "This layer has no weights." };
   const tiles = tilesOfWeights(step.wShape);
@@ -79,11 +88,13 @@ function shapeOf(k) {
 // ------------------------------------------------------------------ render: the page as it is now
 
 function render() {
+  const room = element("layers").clientWidth - 26; // asked once: each answer costs the browser a layout of the page
   const p = network.forward(page.x), best = p.indexOf(Math.max(...p));
   if (!page.labelChosen) page.label = best;
   if (page.show.startsWith("d")) network.backward(page.label);
   renderAnswer(p, best);
-  sections.forEach(renderLayer);
+  element("shown").textContent = SHOWN[page.show]();
+  sections.forEach((layer, k) => renderLayer(layer, k, room));
   renderCell();
   const stepped = page.past.length > 0;
   element("undo").disabled = !stepped;
@@ -110,25 +121,38 @@ function say(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
 
-function renderLayer(layer, k) {
+function renderLayer(layer, k, room) {
   const { values, tiles, unit, note } = content(k);
   layer.note.textContent = note ?? "";
-  layer.picture.hidden = layer.find(".legend").hidden = !values;
-  layer.layout = null;
+  layer.picture.hidden = layer.legend.hidden = !values;
   if (!values) return;
-  const room = layer.section.clientWidth - 24, narrow = room < 500;
-  const layout = (layer.layout = new Layout(tiles, narrow ? 2.1 : 0.6)), largest = largestMagnitude(values);
-  drawPicture(layer.canvas, layout, values, largest, dark.matches ? SCALES.dark : SCALES.light);
-  const enlarged = Math.min(room / layout.width, tiles.rows === 1 ? 20 : 8);
-  layer.canvas.style.width = `${layout.width * enlarged}px`;
-  layer.canvas.style.height = `${layout.height * enlarged}px`;
+  const arrangement = `${page.show} ${room}`;
+  if (layer.arrangement !== arrangement) arrange(layer, k, tiles, room);
+  layer.arrangement = arrangement;
+  const largest = largestMagnitude(values);
+  drawPicture(layer.canvas, layer.layout, values, largest, scale());
+  layer.legend.firstElementChild.textContent = `−${format(largest)}`;
+  layer.legend.lastElementChild.textContent = `+${format(largest)} ${unit}`;
+}
+
+/** Lay out the picture of layer k for a section with so much room. */
+function arrange(layer, k, tiles, room) {
+  const layout = (layer.layout = new Layout(tiles, room < 500 ? 2.1 : 0.6));
+  enlarge(layer.canvas, layout, Math.min(room / layout.width, tiles.rows === 1 ? 20 : 8));
   layer.overlay.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
-  layer.overlay.replaceChildren();
-  layer.find(".least").textContent = `−${format(largest)}`;
-  layer.find(".most").textContent = `+${format(largest)} ${unit}`;
   const name = k ? network.steps[k - 1].name : "the image", letter = page.show === "change" ? "w − w₀" : page.show;
-  const label = `${letter} of ${name}: ${tiles.count} tile${tiles.count > 1 ? "s" : ""} of ${tiles.rows} by ${tiles.columns}`;
-  layer.canvas.setAttribute("aria-label", label);
+  const size = `${tiles.count} tile${tiles.count > 1 ? "s" : ""} of ${tiles.rows} by ${tiles.columns}`;
+  layer.canvas.setAttribute("aria-label", `${letter} of ${name}: ${size}`);
+}
+
+/** Give the canvas a pixel for each cell, and show it so many times as large. */
+function enlarge(canvas, layout, by) {
+  Object.assign(canvas, { width: layout.width, height: layout.height });
+  Object.assign(canvas.style, { width: `${layout.width * by}px`, height: `${layout.height * by}px` });
+}
+
+function scale() {
+  return dark.matches ? SCALES.dark : SCALES.light;
 }
 
 /** Draw a frame around each of the boxes, with a halo so that it is seen on any colour. */
@@ -145,14 +169,15 @@ function frame(layer, boxes) {
 function renderCell() {
   const { selected } = page, layer = selected && sections[selected.k];
   sections.forEach((each) => each.overlay.replaceChildren());
-  const found = layer?.layout && explainSelected();
+  const found = layer && !layer.picture.hidden && explainSelected();
   element("cell-hint").hidden = Boolean(found);
   say("cell-text", found ? found.text : "");
   element("cell-source").textContent = found ? found.source : "";
   element("cell-pictures").replaceChildren(...(found ? found.pictures.map(smallPicture) : []));
   renderProducts(found?.products);
   if (!found) return;
-  frame(layer, layer.layout.boxes([layer.layout.at(selected.cell.tile, selected.cell.row, selected.cell.column)]));
+  const { x, y } = layer.layout.place(selected.cell);
+  frame(layer, [{ left: x, right: x + 1, top: y, bottom: y + 1 }]);
   const { seen } = found;
   if (seen && seen.show === page.show) frame(sections[seen.layer], sections[seen.layer].layout.boxes(seen.at));
 }
@@ -172,10 +197,9 @@ function smallPicture({ title, values, rows, columns, marked }) {
   const figure = document.createElement("figure"), canvas = document.createElement("canvas");
   const tiles = { count: values.length / (rows * columns), rows, columns };
   tiles.at = (tile, row, column) => (tile * rows + row) * columns + column;
-  const layout = new Layout(tiles, 1.2), enlarged = Math.min((tiles.count > 4 ? 148 : 96) / layout.width, 24), largest = largestMagnitude(values);
-  drawPicture(canvas, layout, values, largest, dark.matches ? SCALES.dark : SCALES.light);
-  canvas.style.width = `${layout.width * enlarged}px`;
-  canvas.style.height = `${layout.height * enlarged}px`;
+  const layout = new Layout(tiles, 1.2), largest = largestMagnitude(values);
+  enlarge(canvas, layout, Math.min((tiles.count > 4 ? 148 : 96) / layout.width, 24));
+  drawPicture(canvas, layout, values, largest, scale());
   const caption = document.createElement("figcaption");
   caption.textContent = `${title}, ±${format(largest)}`;
   const holder = document.createElement("div");
@@ -208,12 +232,9 @@ function renderProducts(products) {
 }
 
 function select(k, cell) {
-  const same = page.selected && page.selected.k === k && ["tile", "row", "column"].every((key) => page.selected.cell[key] === cell[key]);
+  if (JSON.stringify(page.selected) === JSON.stringify({ k, cell })) return;
   page.selected = { k, cell };
-  if (!same) {
-    if (page.show === "w" || page.show === "change") network.steps[k - 1].dw ?? network.backward(page.label);
-    renderCell();
-  }
+  renderCell();
 }
 
 function letGo() {
@@ -222,6 +243,10 @@ function letGo() {
   renderCell();
 }
 
+const MOVES = {
+  ...{ ArrowUp: ["row", -1], ArrowDown: ["row", 1], ArrowLeft: ["column", -1], ArrowRight: ["column", 1] },
+  ...{ PageUp: ["tile", -1], PageDown: ["tile", 1] },
+};
 sections.forEach(({ canvas }, k) => {
   const cellUnder = (event) => {
     const { layout } = sections[k], scale = layout.width / canvas.clientWidth;
@@ -241,16 +266,13 @@ sections.forEach(({ canvas }, k) => {
     if (canvas.matches(":focus-visible") && page.selected?.k !== k) select(k, { tile: 0, row: 0, column: 0 });
   });
   canvas.addEventListener("keydown", (event) => {
-    const { layout } = sections[k], cell = page.selected?.k === k ? { ...page.selected.cell } : { tile: 0, row: 0, column: 0 };
-    const moves = { ArrowUp: ["row", -1], ArrowDown: ["row", 1], ArrowLeft: ["column", -1], ArrowRight: ["column", 1] };
-    const [key, by] = { ...moves, PageUp: ["tile", -1], PageDown: ["tile", 1] }[event.key] ?? [];
+    const [key, by] = MOVES[event.key] ?? [], { layout } = sections[k];
     if (!key) return;
     event.preventDefault();
-    cell[key] += by;
-    const { tile, row, column } = cell;
-    const inside = tile >= 0 && tile < layout.count && row >= 0 && row < layout.rows && column >= 0 && column < layout.columns;
     page.held = true;
-    if (inside && layout.at(tile, row, column) >= 0) select(k, cell);
+    const { tile, row, column } = page.selected?.k === k ? page.selected.cell : { tile: 0, row: 0, column: 0 };
+    const cell = { tile, row, column, [key]: { tile, row, column }[key] + by };
+    if (layout.has(cell)) select(k, cell);
   });
 });
 addEventListener("keydown", (event) => {
@@ -309,7 +331,8 @@ paper.addEventListener("pointermove", (event) => {
 });
 for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => (pen.down = false));
 paper.addEventListener("keydown", (event) => {
-  const by = { ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0], " ": [0, 0] }[event.key];
+  const steps = { ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0], " ": [0, 0] };
+  const by = steps[event.key];
   if (!by) return;
   event.preventDefault();
   if (event.key === " ") pen.down = !pen.down;
@@ -417,14 +440,16 @@ function start() {
     element("probabilities").append(item);
     element("label").append(new Option(k, k));
   }
-  for (const name of Object.keys(OPTIMIZERS)) element("optimizer").append(new Option(name, name, name === "Adam", name === "Adam"));
+  for (const name of Object.keys(OPTIMIZERS)) element("optimizer").append(new Option(name));
+  element("optimizer").value = "Adam";
   element("rate").value = "0.001";
   element("digits").append(new Option("choose", ""));
   for (const [title, wanted] of [["Read wrong", true], ["Read right", false]]) {
     const group = Object.assign(document.createElement("optgroup"), { label: title });
     data.labels.forEach((label, n) => {
       if ((data.read[n] !== label) !== wanted) return;
-      group.append(new Option(wanted ? `${label}, read as ${data.read[n]} (no. ${data.numbers[n]})` : `${label} (no. ${data.numbers[n]})`, n));
+      const read = wanted ? `, read as ${data.read[n]}` : "";
+      group.append(new Option(`${label}${read} (no. ${data.numbers[n]})`, n));
     });
     if (group.children.length) element("digits").append(group);
   }
