@@ -505,6 +505,21 @@ def test_after_a_step_what_was_learned_is_shown(first_file, open_page):
     )
 
 
+def test_weights_that_a_large_learning_rate_has_blown_up_are_said_to_be_so_and_reset_brings_them_back(
+    first_file, open_page
+):
+    page = open_page(first_file)
+    answer = page.inner_text("#answer")
+    page.select_option("#optimizer", "SGD")
+    page.evaluate("document.getElementById('rate').append(new Option(1e30))")
+    page.select_option("#rate", "1e+30")
+    for _ in range(3):
+        page.click("#step")
+    assert page.inner_text("#answer") == "The weights have become too large; undo or reset"
+    page.click("#reset")
+    assert page.inner_text("#answer") == answer
+
+
 def test_the_page_works_with_the_keyboard_alone(first_file, open_page):
     page = open_page(first_file)
 

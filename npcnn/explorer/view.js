@@ -20,12 +20,11 @@ const page = {
   selected: null, // { k, cell }: a cell in the picture of layer k, which is 0 for the image
   held: false, // whether the mouse leaves the selected cell as it is
   optimizer: new OPTIMIZERS.Adam(),
-  past: [], // what undo goes back to: { weights, optimizer }
-  losses: [],
+  past: [], // what undo goes back to, a step each: { weights, optimizer, loss, x, label }
 };
 const SHOWN = {
   y: () => "y: what each layer returns, which is the x of the next.",
-  dy: () => `dy: how much the loss, with right answer ${page.label}, changes per unit of y; it is dx of the next layer.`,
+  dy: () => `dy: how much the loss, with right answer ${page.label}, changes per unit of y: dx of the next layer.`,
   w: () => "w: the filters of a convolution, one tile for each channel in and out; of a dense layer, one tile a unit.",
   dw: () => `dw: how much the loss, with right answer ${page.label}, changes per unit of w.`,
   change: () => "w − w₀: how far the steps taken in this page have moved the weights.",
@@ -90,19 +89,20 @@ function shapeOf(k) {
 function render() {
   const room = element("layers").clientWidth - 26; // asked once: each answer costs the browser a layout of the page
   const p = network.forward(page.x), best = p.indexOf(Math.max(...p));
-  if (!page.labelChosen) page.label = best;
+  if (!page.labelChosen) page.label = Math.max(best, 0);
   if (page.show.startsWith("d")) network.backward(page.label);
   renderAnswer(p, best);
   element("shown").textContent = SHOWN[page.show]();
   sections.forEach((layer, k) => renderLayer(layer, k, room));
   renderCell();
-  const stepped = page.past.length > 0;
-  element("undo").disabled = !stepped;
-  element("reset").disabled = !network.steps.some((step) => step.w && step.w.some((w, at) => w !== step.w0[at]));
+  renderLosses();
+  element("undo").disabled = page.past.length === 0;
+  element("reset").disabled = !weights().some((step) => step.w.some((w, at) => w !== step.w0[at]));
 }
 
 function renderAnswer(p, best) {
-  say("answer", page.x.some((value) => value > 0) ? `It reads ${best}, ${percent(p[best])}` : "Nothing drawn yet");
+  const isBlank = page.x.every((value) => value === 0), lost = "The weights have become too large; undo or reset";
+  say("answer", isBlank ? "Nothing drawn yet" : best < 0 ? lost : `It reads ${best}, ${percent(p[best])}`);
   [...element("probabilities").children].forEach((item, k) => {
     item.querySelector(".bar").style.transform = `scaleX(${p[k]})`;
     item.lastElementChild.textContent = percent(p[k]);
@@ -131,8 +131,8 @@ function renderLayer(layer, k, room) {
   layer.arrangement = arrangement;
   const largest = largestMagnitude(values);
   drawPicture(layer.canvas, layer.layout, values, largest, scale());
-  layer.legend.firstElementChild.textContent = `−${format(largest)}`;
-  layer.legend.lastElementChild.textContent = `+${format(largest)} ${unit}`;
+  layer.legend.firstElementChild.textContent = largest ? `−${format(largest)}` : "all are 0";
+  layer.legend.lastElementChild.textContent = largest ? `+${format(largest)} ${unit}` : "";
 }
 
 /** Lay out the picture of layer k for a section with so much room. */
@@ -363,38 +363,38 @@ function takeTestDigit(n) {
 const weights = () => network.steps.filter((step) => step.w);
 
 function takeStep() {
-  page.past.push({ weights: weights().map(({ w, b }) => [w.slice(), b.slice()]), optimizer: page.optimizer.copy() });
+  const { x, label, optimizer } = page, loss = network.loss(label);
+  const copies = weights().map(({ w, b }) => [w.slice(), b.slice()]);
+  page.past.push({ weights: copies, optimizer: optimizer.copy(), loss, x, label });
   if (page.past.length > UNDO) page.past.shift();
-  const before = network.loss(page.label);
-  network.learn(page.x, page.label, page.optimizer, Number(element("rate").value));
+  network.learn(x, label, optimizer, Number(element("rate").value));
   page.labelChosen = true; // else the right answer would follow what the network reads
   render();
-  page.losses.push(network.loss(page.label));
-  if (page.losses.length === 1) page.losses.unshift(before);
-  renderLearned(`Loss before the step ${format(before)}, after it ${format(page.losses.at(-1))}.`);
+  say("learned", `Loss before the step ${format(loss)}, after it ${format(network.loss(label))}.`);
 }
 
 function undo() {
   const { weights: before, optimizer } = page.past.pop();
-  weights().forEach((step, k) => [step.w, step.b] = before[k]);
+  weights().forEach((step, k) => ([step.w, step.b] = before[k]));
   page.optimizer = optimizer;
-  page.losses.pop();
   render();
-  renderLearned(`Undone: the loss is ${format(network.loss(page.label))} again.`);
+  say("learned", `Undone: the loss is ${format(network.loss(page.label))} again.`);
 }
 
 function reset() {
   for (const step of weights()) Object.assign(step, { w: step.w0.slice(), b: step.b0.slice() });
-  Object.assign(page, { past: [], losses: [], optimizer: new OPTIMIZERS[element("optimizer").value]() });
+  Object.assign(page, { past: [], optimizer: new OPTIMIZERS[element("optimizer").value]() });
   render();
-  renderLearned("The weights are what they were when the page was opened.");
+  say("learned", "The weights are what they were when the page was opened.");
 }
 
-function renderLearned(text) {
-  say("learned", text);
-  const most = Math.max(...page.losses), last = page.losses.length - 1;
-  element("losses").toggleAttribute("hidden", last < 1);
-  const points = page.losses.map((loss, k) => `${(200 * k) / last},${38 - (36 * loss) / most}`);
+/** Draw the loss of this digit before each of the last steps, and as it is now. */
+function renderLosses() {
+  const onThisDigit = page.past.filter(({ x, label }) => x === page.x && label === page.label);
+  const losses = [...onThisDigit.map(({ loss }) => loss), network.loss(page.label)], largest = Math.max(...losses);
+  element("losses").toggleAttribute("hidden", losses.length < 2 || !losses.every(Number.isFinite));
+  if (element("losses").hasAttribute("hidden")) return;
+  const points = losses.map((loss, k) => `${(200 * k) / (losses.length - 1)},${38 - (36 * loss) / (largest || 1)}`);
   element("losses").firstElementChild.setAttribute("points", points.join(" "));
 }
 
