@@ -9,7 +9,8 @@ parts lie beside this one, in plain HTML, CSS and JavaScript:
     digit.js      a drawing, prepared as MNIST was
     explain.js    where a number comes from: its sum of products
     pictures.js   arrays as pictures
-    view.js       what happens when someone draws, points, chooses or presses a key
+    view.js       what the page shows
+    events.js     what happens when someone draws, points, chooses or presses a key
 
 What the page says of each layer, its equations and where they are computed, is read from the source as it is.
 """
@@ -179,10 +180,16 @@ def cannot_show(name: str, why: str) -> ValueError:
 
 
 def equations_of(cls: type) -> str:
-    """Return the part of a class's docstring that has its equations: what stands before shapes, arguments, examples."""
+    """Return the part of a class's docstring that has its equations: what stands before shapes and arguments.
+
+    Examples are left out, each with the sentence that introduces it.
+    """
     paragraphs = re.split(r"\n\s*\n", inspect.getdoc(cls) or "")
-    ends = [i for i, p in enumerate(paragraphs) if re.match(r"Shapes|Args|Raises|The arguments|\s*>>>", p)]
-    return "\n\n".join(paragraphs[: ends[0] if ends else None])
+    ends = [i for i, p in enumerate(paragraphs) if re.match("Shapes|Args|Raises|The arguments", p)]
+    kept = paragraphs[: ends[0] if ends else None]
+    is_example = [p.lstrip().startswith(">>>") for p in kept]
+    introduces = [p.endswith(":") and next_one for p, next_one in zip(kept, [*is_example[1:], False], strict=True)]
+    return "\n\n".join(p for p, *leave_out in zip(kept, is_example, introduces, strict=True) if not any(leave_out))
 
 
 def first_equation(cls: type, letter: str) -> str:
