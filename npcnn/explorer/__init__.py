@@ -40,11 +40,14 @@ from npcnn.layers.relu import ReLU
 from npcnn.layers.softmax import Softmax
 from npcnn.losses import SparseCategoricalCrossentropy
 from npcnn.model import Sequential
+from npcnn.optimizers.optimizer import Optimizer
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent  # that file names are relative to
 # The layers that engine.js has, and the name it has them under.
-KINDS = {kind: kind.__name__ for kind in (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, Softmax)}
+KINDS: dict[type[Layer], str] = {
+    kind: kind.__name__ for kind in (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, Softmax)
+}
 KINDS[SpatialDropout2D] = "Dropout"
 OF_EACH, WRONG = 10, 40  # test digits in the page: so many of each class, and so many more that the model reads wrong
 IMAGE, CLASSES = (28, 28, 1), (10,)
@@ -149,14 +152,15 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         raise cannot_show(name, f"is a Dense on {step.input_shape}; put a Flatten in front")
     if step.kernel_regularizer or step.bias_regularizer:
         raise cannot_show(name, "has a regularizer, and the loss in the page has no penalties")
-    described = {
+    explains = Dropout if isinstance(step, Dropout) else type(step)
+    described: dict[str, Any] = {
         "kind": kind,
         "name": name,
         "input": step.input_shape,
         "output": step.output_shape,
-        "equations": equations_of(type(step)),
-        "forward": first_equation(type(step), "y"),
-        "backward": first_equation(type(step), "dx"),
+        "equations": equations_of(explains),
+        "forward": first_equation(explains, "y"),
+        "backward": first_equation(explains, "dx"),
         "places": places_of(step),
     }
     if isinstance(step, Conv2D | MaxPool2D):
@@ -166,8 +170,8 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         described |= {"window": window, "strides": step.strides, "dilation": dilation, "pads": (top, left)}
     if isinstance(step, Conv2D | Dense):
         w, b = step.kernel_and_bias()
-        weights = {"w": to_base64(w.astype("<f4")), "b": to_base64(b.astype("<f4")), "wShape": w.shape}
-        described |= {**weights, "useBias": step.use_bias, "trainable": step.trainable}
+        described |= {"w": to_base64(w.astype("<f4")), "b": to_base64(b.astype("<f4")), "wShape": w.shape}
+        described |= {"useBias": step.use_bias, "trainable": step.trainable}
     return described
 
 
@@ -197,7 +201,7 @@ def first_equation(cls: type, letter: str) -> str:
     line = re.search(
         rf"^ *(?:\w+:)? *({letter}(?:\[.*?\])? +\+?= .*?)(?:\. |$)", inspect.getdoc(cls) or "", re.MULTILINE
     )
-    return re.sub(r"(?<! )  (?! )", " ", line[1]) if line else ""
+    return re.sub(" {3,}", "   ", re.sub("(?<! )  (?! )", " ", line[1])) if line else ""
 
 
 def places_of(step: Layer) -> dict[str, list[dict[str, str]]]:
@@ -222,7 +226,7 @@ def describe_loss() -> dict[str, Any]:
     return {"equations": equations_of(loss), "places": places}
 
 
-def describe_optimizer(cls: type) -> dict[str, Any]:
+def describe_optimizer(cls: type[Optimizer]) -> dict[str, Any]:
     """Return equations and places of an optimizer."""
     places = [place_of(cls.update_one)]
     if cls is optimizers.Adam:
