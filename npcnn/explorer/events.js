@@ -144,6 +144,7 @@ function takeStep() {
   const copies = weights().map(({ w, b }) => [w.slice(), b.slice()]);
   page.past.push({ weights: copies, optimizer: optimizer.copy(), loss, x, label });
   if (page.past.length > UNDO) page.past.shift();
+  page.steps++;
   network.learn(x, label, optimizer, Number(element("rate").value));
   page.labelChosen = true; // else the right answer would follow what the network reads
   render();
@@ -154,6 +155,7 @@ function undo() {
   const { weights: before, optimizer } = page.past.pop();
   weights().forEach((step, k) => ([step.w, step.b] = before[k]));
   page.optimizer = optimizer;
+  page.steps--;
   element("optimizer").value = optimizer.constructor.name;
   showOptimizerSource();
   render();
@@ -162,7 +164,7 @@ function undo() {
 
 function reset() {
   for (const step of weights()) Object.assign(step, { w: step.w0.slice(), b: step.b0.slice() });
-  Object.assign(page, { past: [], optimizer: new OPTIMIZERS[element("optimizer").value]() });
+  Object.assign(page, { steps: 0, past: [], optimizer: new OPTIMIZERS[element("optimizer").value]() });
   render();
   say("learned", "The weights are what they were when the page was opened.");
 }

@@ -25,14 +25,11 @@ const EXPLAIN = {
       });
     },
     dx(network, s, at) {
-      const step = network.steps[s], dy = network.dys[s + 1], [OH, OW, F] = step.output;
-      const [h, v, c] = unravel(step.input, at);
-      const terms = tapsOfFilters(step, F, (kh, kw, f) => {
-        const i = (h + step.pads[0] - kh * step.dilation[0]) / step.strides[0];
-        const j = (v + step.pads[1] - kw * step.dilation[1]) / step.strides[1];
-        const saw = Number.isInteger(i) && Number.isInteger(j) && i >= 0 && i < OH && j >= 0 && j < OW;
-        if (!saw) return null; // no output saw the pixel at this place of its window
-        const aAt = ravel(step.output, [i, j, f]), bAt = ravel(step.wShape, [kh, kw, c, f]);
+      const step = network.steps[s], dy = network.dys[s + 1], [h, v, c] = unravel(step.input, at);
+      const terms = tapsOfFilters(step, step.output[2], (kh, kw, f) => {
+        const seer = whoSees(step, h, v, kh, kw);
+        if (!seer) return null;
+        const aAt = ravel(step.output, [...seer, f]), bAt = ravel(step.wShape, [kh, kw, c, f]);
         return { a: dy[aAt], b: step.w[bAt], aAt, bAt };
       });
       return sumOfProducts(nameOf("dx", step.input, at), network.dys[s][at], "dy", "w", step, terms, {
@@ -80,8 +77,9 @@ const EXPLAIN = {
       return { ...alone(nameOf("y", step.output, at), value, text, seen), pictures };
     },
     dx(network, s, at) {
-      const step = network.steps[s], x = network.ys[s], dx = network.dys[s];
-      const outputs = Array.from(step.winner.keys()).filter((k) => inWindow(step, k).includes(at));
+      const step = network.steps[s], x = network.ys[s], dx = network.dys[s], [h, v, c] = unravel(step.input, at);
+      const seers = tapsOfFilters(step, 1, (kh, kw) => whoSees(step, h, v, kh, kw)).list.filter((seer) => seer);
+      const outputs = seers.map((seer) => ravel(step.output, [...seer, c]));
       const parts = outputs.map((k) => {
         const window = `the window of ${nameOf("y", step.output, k)}`, dy = format(network.dys[s + 1][k]);
         if (step.winner[k] === at) return `won ${window} and takes its dy, ${dy}`;
@@ -162,10 +160,10 @@ function sumOfProducts(name, value, left, right, step, { rows, columns, list }, 
   const nameIn = (letter, at) => (at < 0 ? "padding" : nameOf(letter, shapes[letter], at));
   const picture = (title, read) => ({ title, values: list.map((term) => (term ? read(term) : 0)), rows, columns });
   const count = `${there.length} product${there.length === 1 ? "" : "s"} ${left} · ${right}`;
-  const first = bias === undefined ? "" : `b ${format(bias)} + `;
+  const sum = bias === undefined ? `sum of ${count}` : `b ${format(bias)} + sum of ${count} ${format(total)}`;
   return {
     value,
-    text: `${name} = ${first}sum of ${count} ${format(total)} = ${format(value)}`,
+    text: `${name} = ${sum} = ${format(value)}`,
     seen: seen && { ...seen, at: there.map(({ aAt }) => aAt).filter((k) => k >= 0) },
     pictures: [
       picture(left, ({ a }) => a),
@@ -197,6 +195,15 @@ function inImage(step, i, j, kh, kw, c) {
   const h = i * step.strides[0] + kh * step.dilation[0] - step.pads[0];
   const v = j * step.strides[1] + kw * step.dilation[1] - step.pads[1];
   return h < 0 || h >= step.input[0] || v < 0 || v >= step.input[1] ? -1 : ravel(step.input, [h, v, c]);
+}
+
+/** The output (i, j) that has row h and column v at place (kh, kw) of its window, or null. */
+function whoSees(step, h, v, kh, kw) {
+  const [OH, OW] = step.output;
+  const i = (h + step.pads[0] - kh * step.dilation[0]) / step.strides[0];
+  const j = (v + step.pads[1] - kw * step.dilation[1]) / step.strides[1];
+  const isThere = Number.isInteger(i) && Number.isInteger(j) && i >= 0 && i < OH && j >= 0 && j < OW;
+  return isThere ? [i, j] : null;
 }
 
 /** Where in x the numbers under the window of output `at` are, row by row. */

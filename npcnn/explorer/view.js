@@ -20,6 +20,7 @@ const page = {
   selected: null, // { k, cell }: a cell in the picture of layer k, which is 0 for the image
   held: false, // whether the mouse leaves the selected cell as it is
   optimizer: new OPTIMIZERS.Adam(),
+  steps: 0, // of learning, that were taken and not undone
   past: [], // what undo goes back to, a step each: { weights, optimizer, loss, x, label }
 };
 const SHOWN = {
@@ -77,7 +78,7 @@ function content(k) {
     if (isLast) return { note: "Softmax and loss are differentiated together; the result is the layer before's dy." };
     return { values: network.dys[k], tiles: tilesOfOutput(shapeOf(k)), unit: `loss per unit of ${k ? "y" : "x"}` };
   }
-  if (!step?.w) return { note: "This layer has no weights." };
+  if (!step?.w) return { note: `${step ? "This layer" : "The image"} has no weights.` };
   const tiles = tilesOfWeights(step.wShape);
   if (page.show === "w") return { values: step.w, tiles, unit: "" };
   if (page.show === "dw") return { values: step.dw, tiles, unit: "loss per unit of w" };
@@ -101,7 +102,7 @@ function render() {
   renderCell();
   renderLosses();
   element("undo").disabled = page.past.length === 0;
-  element("reset").disabled = !weights().some((step) => step.w.some((w, at) => w !== step.w0[at]));
+  element("reset").disabled = page.steps === 0;
 }
 
 function renderAnswer(p, best) {
@@ -217,7 +218,7 @@ function smallPicture({ title, values, rows, columns, marked }) {
   const tiles = { count: values.length / (rows * columns), rows, columns };
   tiles.at = (tile, row, column) => (tile * rows + row) * columns + column;
   const layout = new Layout(tiles, 1.2), largest = largestMagnitude(values);
-  enlarge(canvas, layout, Math.min((tiles.count > 4 ? 148 : 96) / layout.width, 24));
+  enlarge(canvas, layout, Math.min((values.length > 36 ? 148 : 96) / layout.width, 24));
   drawPicture(canvas, layout, values, largest, scale());
   const caption = document.createElement("figcaption");
   caption.textContent = `${title}, ±${format(largest)}`;
