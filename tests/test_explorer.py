@@ -4,6 +4,7 @@ The page computes in JavaScript what npcnn computes, so npcnn is its reference.
 """
 
 import base64
+import copy
 import functools
 import json
 import re
@@ -297,11 +298,16 @@ def digits_in(page):
 
 
 def reference_gradients(model, x, label):
-    """The gradients of the loss: with respect to x and the output of each step but the softmax; and to the weights."""
+    """The gradients of the loss: with respect to x and the output of each step but the softmax; and to the weights.
+
+    In float64: where the network is sure of the right answer, p - 1 in float32 keeps few digits, or none.
+    """
     steps = [part for layer in model.layers for inner in layer.in_line() for part in inner.split_activation()]
     steps = [step for step in steps if not (type(step) is layers.Activation and step.activation is None)][:-1]
-    caches, y = [], x
+    caches, y = [], x.astype(np.float64)
+    steps = [copy.copy(step) for step in steps]
     for step in steps:
+        step.params = {key: w.astype(np.float64) for key, w in step.params.items()}
         y, cache = step.forward(y)
         caches.append(cache)
     loss = losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -330,7 +336,7 @@ def test_the_page_gives_the_gradients_of_the_library(model, file, open_page):
     page = open_page(file)
     x, labels = digits_in(page)
     page.check("input[value=dy]")
-    for n in (0, 40, 99):
+    for n in range(0, len(x), 10):
         page.evaluate("n => takeTestDigit(n)", n)
         dys, of_weights = reference_gradients(model, x[n : n + 1], labels[n])
         got = arrays_in(page, "network.dys.slice(0, -1)")

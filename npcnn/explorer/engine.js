@@ -140,7 +140,10 @@ class Network {
   backward(label) {
     const last = this.steps.length - 1, p = this.ys.at(-1);
     this.dys = new Array(last + 2).fill(null);
-    this.dys[last] = p.map((value, k) => value - (k === label ? 1 : 0)); // of z: softmax and loss together
+    // Of z, softmax and loss together: p[k] - (1 if k = label else 0). The other probabilities add up to 1 - p[label],
+    // and their sum keeps the digits that the difference would lose where p[label] is almost 1.
+    const others = p.reduce((sum, value, k) => (k === label ? sum : sum + value), 0);
+    this.dys[last] = p.map((value, k) => (k === label ? -others : value));
     for (let s = last - 1; s >= 0; s--) {
       const step = this.steps[s];
       const { dx, dw, db } = LAYERS[step.kind].backward(step, this.ys[s], this.ys[s + 1], this.dys[s + 1]);
