@@ -10,8 +10,7 @@
     optimizer/vars/2, 3, ...    what the optimizer remembers, parameter by parameter, without those that are frozen;
                                 for Adam m and v of the first, m and v of the second, ...; Nadam's mu is last
 
-HDF5 can do far more than hold arrays, and a file from a stranger may: refer to other files, claim a shape of terabytes,
-compute one dataset from others. So each array must be there itself, uncompressed, with the shape and type expected.
+`hdf5.py` reads what may come from a stranger.
 """
 
 import io
@@ -25,6 +24,7 @@ import numpy as np
 from npcnn.errors import FileFormatError
 from npcnn.initializers import Zeros
 from npcnn.keras_format.config import Lacks
+from npcnn.keras_format.hdf5 import Reader
 from npcnn.layers import Layer
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
@@ -95,7 +95,7 @@ def most_bytes(needed: int, layers: Sequence[Layer]) -> int:
     return COPIES * needed + OVERHEAD * (1 + len(layers))
 
 
-def read_layers(file: h5py.File, layers: Sequence[Layer], *cast: Any) -> Pairs:
+def read_layers(file: Reader, layers: Sequence[Layer], *cast: Any) -> Pairs:
     """Return every array of the layers with what the HDF5 file has for it, of that array's type or one in `cast`."""
     pairs: Pairs = []
     for path, layer in _paths(layers):
@@ -105,12 +105,12 @@ def read_layers(file: h5py.File, layers: Sequence[Layer], *cast: Any) -> Pairs:
     return pairs
 
 
-def read_optimizer(file: h5py.File, model: Any, lacks: Lacks) -> list[Any]:
+def read_optimizer(file: Reader, model: Any, lacks: Lacks) -> list[Any]:
     """Return what the HDF5 file has of `optimizer_arrays`; nothing if there is no optimizer, or it fits another one."""
-    if not model.optimizer or not file.get("optimizer", getlink=True):
+    if not model.optimizer or "optimizer" not in file:
         return []
     wanted, first = optimizer_shapes(model), 1 if model.optimizer.is_scheduled else 2
-    count = len(find(file, "optimizer/vars", h5py.Group, "a group of arrays"))
+    count = len(file.names("optimizer/vars"))
     if count > first and count != len(wanted):
         whose = "another optimizer's, or from before layers were frozen or thawed"
         lacks.harmless.append(
@@ -178,40 +178,9 @@ def check_finite(owner: str, array: Any) -> None:
         raise ValueError(f"{owner!r} holds NaN or infinity, so the model is not saved")
 
 
-def read_group(file: h5py.File, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
+def read_group(file: Reader, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
     """Return the arrays of a group; `wanted` has the shape of each, and the types it may have."""
-    count = len(find(file, path, h5py.Group, "a group of arrays"))
+    count = len(file.names(path))
     if count not in (len(wanted), *fewer):
         raise FileFormatError(f"{path} must hold {len(wanted)} arrays for {owner}, holds {count}")
-    return [read_array(file, f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]
-
-
-def read_array(file: h5py.File, path: str, shape: tuple[int, ...], *dtypes: Any) -> np.ndarray:
-    """Return the array at `path`, which must have that shape, one of the types, finite numbers, and its bytes here."""
-    dataset = find(file, path, h5py.Dataset, "an array")
-    if dataset.shape != shape or dataset.dtype not in dtypes:
-        wanted = f"{' or '.join(np.dtype(dtype).name for dtype in dtypes)} of shape {shape}"
-        raise FileFormatError(f"{path} must be {wanted}, is {dataset.dtype} of shape {dataset.shape}")
-    # Only what lies in this file in one piece has an offset: not what is chunked, compressed, virtual or never written.
-    size, start = math.prod(shape) * dataset.dtype.itemsize, dataset.id.get_offset()
-    if start is None or start + size > file.id.get_filesize():
-        raise FileFormatError(f"{path} must be {size:,} plain bytes in this file: not chunked, compressed or elsewhere")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
-        array = dataset[()].astype(dtypes[0], copy=False)
-    if not np.isfinite(array).all():
-        raise FileFormatError(f"{path} holds NaN or infinity")
-    return array
-
-
-def find(file: h5py.File, path: str, kind: type, what: str) -> Any:
-    """Return the group or dataset at `path`, having followed only links that stay in the file."""
-    found = file
-    for name in path.split("/"):
-        link = found.get(name, getlink=True) if isinstance(found, h5py.Group) else None
-        if not isinstance(link, h5py.HardLink):
-            fault = f"a {type(link).__name__}" if link else "missing"
-            raise FileFormatError(f"{path} is {fault}")
-        found = found[name]
-    if not isinstance(found, kind):
-        raise FileFormatError(f"{path} must be {what}, is a {type(found).__name__}")
-    return found
+    return [file.array(f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]
