@@ -15,6 +15,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import pyfive  # noqa: F401  (what its import takes is not to be counted)
 import pytest
 
 from npcnn import Sequential, layers, load_model
@@ -72,7 +73,7 @@ def equal_to_good(path, good):
 @pytest.mark.parametrize("content", [b"", b"PK", HDF5 + bytes(99), b"PK\x03\x04" + bytes(99), bytes(999)])
 def test_what_is_no_zip_file_is_refused(path, content):
     path.write_bytes(content)
-    refused(path, "not a .keras or .h5 file")
+    refused(path, "not a .keras or .h5 file|the HDF5 file is damaged")
 
 
 @pytest.mark.parametrize("missing", ["metadata.json", CONFIG, WEIGHTS, HISTORY, SETTINGS])
@@ -430,10 +431,10 @@ SECRET = np.arange(18, dtype="f4")
     "new, words",
     [
         (lambda file: file.__setitem__("layers/dense/vars/7", 1), "is missing"),
-        (lambda file: file.create_group(KERNEL), "must be an array, is a Group"),
-        (h5py.SoftLink("/layers/dense/vars/1"), "is a SoftLink"),
-        (h5py.ExternalLink("secret.h5", "secret"), "is a ExternalLink"),
-        (np.dtype("f4"), "must be an array, is a Datatype"),
+        (lambda file: file.create_group(KERNEL), "must be an array, is a group"),
+        (h5py.SoftLink("/layers/dense/vars/1"), "is a link to another place"),
+        (h5py.ExternalLink("secret.h5", "secret"), "has links or types that Keras does not use"),
+        (np.dtype("f4"), "must be an array, is something else"),
         (virtual, "must be 72 plain bytes"),
         (ZEROS, "must be 72 plain bytes"),
         (ZEROS | {"external": [("secret.bin", 0, 72)]}, "must be 72 plain bytes"),
@@ -444,7 +445,7 @@ SECRET = np.arange(18, dtype="f4")
         ({"shape": (2**20, 2**20), "dtype": "f4"}, r"shape \(6, 3\)"),
         (SECRET, r"is float32 of shape \(18,\)"),
         (SECRET.reshape(3, 6), r"is float32 of shape \(3, 6\)"),
-        (h5py.Empty("f4"), "of shape None"),
+        (h5py.Empty("f4"), "is damaged, or has"),
         (np.ones((6, 3), "f8"), "is float64"),
         (np.ones((6, 3), ">f4"), "is >f4"),
         (np.ones((6, 3), "c8"), "is complex64"),
@@ -462,7 +463,7 @@ def test_an_array_of_weights_is_itself_in_the_file_and_what_config_says(path, go
     with h5py.File("secret.h5", "w") as file:
         file["secret"] = SECRET.reshape(6, 3)
     with_weights(path, good, new)
-    refused(path, f"{KERNEL} .*{words}", most=MEGABYTE)
+    refused(path, f"layers/dense/vars.* {words}", most=4 * MEGABYTE)
 
 
 @pytest.mark.parametrize("place", ["layers", "layers/dense", "layers/dense/vars", "optimizer", "optimizer/vars"])
@@ -471,7 +472,7 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
     monkeypatch.chdir(path.parent)
     path.with_name("there.h5").write_bytes(good[WEIGHTS])
     with_weights(path, good, h5py.ExternalLink(outside, place), place)
-    refused(path, "is a ExternalLink")
+    refused(path, "has links or types that Keras does not use")
 
 
 @pytest.mark.parametrize(
@@ -485,7 +486,7 @@ def test_no_part_of_a_path_may_lead_out_of_the_file(path, good, monkeypatch, pla
         ([np.int64(1), np.float32(np.nan)], "optimizer/vars/1 holds NaN"),
         ([np.float32(1), np.float32(1)], "optimizer/vars/0 must be int64"),
         ([np.int64(1), np.ones(1, "f4")], r"optimizer/vars/1 must be float64 or float32 of shape \(\)"),
-        (3, "optimizer/vars must be a group of arrays, is a Dataset"),
+        (3, "optimizer/vars must be a group, is an array"),
         (lambda file: file.__delitem__(KERNEL), "layers/dense/vars must hold 2 arrays for Dense 'dense', holds 1"),
     ],
 )
@@ -503,7 +504,7 @@ def test_a_count_of_steps_may_be_of_either_size_and_other_state_may_be_missing(p
 
 def test_what_is_no_hdf5_file_is_refused(path, good):
     write(path, good | {WEIGHTS: HDF5 + bytes(5000)})
-    refused(path, "damaged: OSError")
+    refused(path, "the HDF5 file is damaged")
     write(path, good | {WEIGHTS: b""})
     refused(path, "model.weights.h5 needs more than its 0 bytes")
 
@@ -535,7 +536,7 @@ print(refused)
 
 
 def test_damage_under_a_valid_checksum_is_refused_or_read_as_other_numbers(path, good):
-    """In a process of its own: that HDF5 survives such files is not ours to promise."""
+    """In a process of its own, which must not crash."""
     write(path.with_name("good.keras"), good)
     command = [sys.executable, "-c", FUZZ, str(path.with_name("good.keras")), str(path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -614,7 +615,7 @@ def lambda_layer(file):
         (lambda file: file.attrs.__delitem__("model_config"), "no model in it .*model.load_weights"),
         (attribute("/", "model_config", "{"), "Expecting property name"),
         (attribute("/", "model_config", "[" * 100_000), "RecursionError"),
-        (attribute("/", "model_config", " " * (9 * MEGABYTE)), "model_config has 9,437,184 characters"),
+        (attribute("/", "model_config", " " * (9 * MEGABYTE)), "take far more room than its arrays"),
         (attribute("/", "model_config", 7), "the attribute model_config must hold text"),
         (attribute("/", "model_config", h5py.Empty("S1")), "the attribute model_config must hold text"),
         (attribute("/", "training_config", "[1]"), "compile_config must be a dictionary"),
@@ -623,16 +624,16 @@ def lambda_layer(file):
         (attribute("model_weights", "layer_names", ["conv2d", "../dense"]), "missing"),
         (attribute("model_weights", "layer_names", ["conv2d", "/"]), "."),
         (attribute("model_weights/dense", "weight_names", ["dense/kernel"]), "must hold 2 arrays .* holds 1"),
-        (attribute("model_weights/dense", "weight_names", ["dense", "dense/bias"]), "must be an array, is a Group"),
-        (many_names_for_one_text, r"weight_names claims 4,000 texts of up to"),
+        (attribute("model_weights/dense", "weight_names", ["dense", "dense/bias"]), "must be an array, is a group"),
+        (many_names_for_one_text, r"weight_names holds 4,194,304,000 bytes of text"),
         (lambda_layer, "npcnn has no 'Lambda'"),
         (config_with(units=10**12), r"kernel of shape \(6, 1000000000000\) the file needs more than its"),
         (config_with(units=4), r"kernel must be float32 or float64 of shape \(6, 4\)|must be float32"),
-        (moved(LEGACY_KERNEL, h5py.SoftLink("/model_weights/dense/dense/bias")), "is a SoftLink"),
-        (moved(LEGACY_KERNEL, h5py.ExternalLink("secret.h5", "secret")), "is a ExternalLink"),
-        (moved("model_weights", h5py.ExternalLink("secret.h5", "/")), "is a ExternalLink"),
-        (moved("model_weights/dense", h5py.SoftLink("/model_weights/conv2d")), "is a SoftLink"),
-        (moved("npcnn_optimizer_weights", h5py.SoftLink("/model_weights")), "is a SoftLink"),
+        (moved(LEGACY_KERNEL, h5py.SoftLink("/model_weights/dense/dense/bias")), "is a link to another place"),
+        (moved(LEGACY_KERNEL, h5py.ExternalLink("secret.h5", "secret")), "has links or types that Keras does not use"),
+        (moved("model_weights", h5py.ExternalLink("secret.h5", "/")), "has links or types that Keras does not use"),
+        (moved("model_weights/dense", h5py.SoftLink("/model_weights/conv2d")), "is a link to another place"),
+        (moved("npcnn_optimizer_weights", h5py.SoftLink("/model_weights")), "is a link to another place"),
         (moved("npcnn_optimizer_weights/adam/iteration", np.int64(-1)), "claims -1 steps"),
         (moved(LEGACY_KERNEL, np.full((6, 3), np.nan, "f4")), "holds NaN"),
         (moved(LEGACY_KERNEL, np.full((6, 3), 1e300)), "holds NaN or infinity"),
@@ -670,8 +671,8 @@ def test_weights_alone_are_refused_as_a_model(path):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (moved(KERNEL, h5py.ExternalLink("secret.h5", "secret")), "is a ExternalLink"),
-        (moved("layers", h5py.SoftLink("/")), "is a SoftLink"),
+        (moved(KERNEL, h5py.ExternalLink("secret.h5", "secret")), "has links or types that Keras does not use"),
+        (moved("layers", h5py.SoftLink("/")), "is a link to another place"),
         (moved(KERNEL, np.zeros((2, 2), "f4")), "must be float32"),
         (lambda file: file.__delitem__("layers"), "is missing"),
     ],

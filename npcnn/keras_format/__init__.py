@@ -51,7 +51,6 @@ from npcnn.kernels import check_rung
 KERAS_VERSION = "3.15.1"  # the one these files were compared with
 WEIGHTS = "model.weights.h5"
 LEGACY = (".h5", ".hdf5")
-ALLOWANCE = 4 << 20  # bytes of an HDF5 file that are not arrays: thousands of layers
 
 # The state of PCG64, NumPy's generator: state, inc (an odd number), has_uint32 and uinteger, in hexadecimal digits. It
 # is null for a model with seed=None, which starts anew each time.
@@ -119,7 +118,7 @@ def read_weights(model: Any, path: str | os.PathLike) -> None:
             data = read_member(archive, WEIGHTS)
         else:
             data = file.read()
-        h5 = Reader(data, ALLOWANCE)
+        h5 = Reader(data)
         if not in_archive and legacy.is_legacy(h5):
             pairs = legacy.read_layers(h5, model.layers)
         else:
@@ -175,14 +174,14 @@ def _read_archive(file: BinaryIO, sequential: type, compiled: bool, given: dict[
             model.history = _read_history(read_json(archive, "history.json"))
         if compiled:
             _compile(model, description.get("compile_config"), lacks)
-        h5 = Reader(read_member(archive, WEIGHTS), ALLOWANCE)
+        h5 = Reader(read_member(archive, WEIGHTS))
         weights.restore(model, weights.read_layers(h5, model.layers), weights.read_optimizer(h5, model, lacks))
     return model
 
 
 def _read_legacy(file: BinaryIO, sequential: type, compiled: bool, given: dict[str, Any], lacks: config.Lacks) -> Any:
     """Return the model in an older .h5 file; add to `lacks` what it lacks."""
-    h5 = Reader(file.read(), ALLOWANCE)
+    h5 = Reader(file.read())
     description, training = legacy.read_descriptions(h5)
     arguments = config.read_config(description, lacks, sequential, **_kernels(given))
     weights.build(arguments["layers"], os.fstat(file.fileno()).st_size, "the file", alone=False)

@@ -6,19 +6,22 @@ FileFormatError in `npcnn.keras_format.read`.
 
 HDF5 can do far more than hold arrays: refer to other files, claim a shape of terabytes, compute one array from others.
 So each array must be there itself, uncompressed, with the shape and type expected, and its bytes are taken from where
-they lie. Everything else, groups and what they are called, must be read with an allowance of bytes: a tree whose
-branches meet again, or lead back to the root, has no end, but uses its allowance up.
+they lie. The rest, groups and what they are called, must be found by reading ALLOWANCE bytes and half the file's size:
+a tree whose branches meet again, or lead back to the root, has no end, but uses its allowance up. pyfive makes about 30
+bytes of one; so no file takes more than 60 MB and 15 times its size, nor a second and one more for each 2 MB.
 """
 
 import io
 import math
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from npcnn.errors import FileFormatError
 
+ALLOWANCE = 2 << 20
 TEXT_LIMIT = 16 << 20  # bytes that the texts of one attribute may take together
 # Types an attribute may have, by HDF5's numbers: integers, floats, texts, and texts of any length.
 INTEGER, FLOAT, TEXT, ANY_LENGTH = 0, 1, 3, 9
@@ -42,25 +45,22 @@ class _Allowance(io.BytesIO):
 
 
 class Reader:
-    """The arrays and texts in an HDF5 file.
+    """The arrays and texts in an HDF5 file, given its bytes."""
 
-    Args:
-        data: the file's bytes.
-        allowance: how many bytes of them may be read to find the arrays; those of the arrays do not count.
-    """
-
-    def __init__(self, data: bytes, allowance: int) -> None:
+    def __init__(self, data: bytes) -> None:
         import pyfive  # only where a file is read: it takes a fifth of a second
 
         self.data = data
         self.kinds = {pyfive.Group: "a group", pyfive.Dataset: "an array"}
-        self.file = pyfive.File(_Allowance(data, allowance))
+        self.file = self._read("the HDF5 file", pyfive.File, _Allowance(data, ALLOWANCE + len(data) // 2))
+        if (end := self.file._superblock._contents["end_of_file_address"]) > len(data):
+            raise FileFormatError(f"the HDF5 file has {len(data):,} bytes, and {end:,} once it was whole")
         self.found: dict[str, Any] = {"": self.file}
-        self._check_attributes("", self.file._dataobjects)
+        self._check_attributes("the HDF5 file", self.file._dataobjects)
 
     def __contains__(self, path: str) -> bool:
         """Whether the root group has something of that name."""
-        return path in self.file
+        return path in self.file._links
 
     def names(self, path: str) -> list[str]:
         """Return what is in the group at `path`."""
@@ -94,7 +94,9 @@ class Reader:
 
     def texts(self, path: str, attribute: str) -> list[str]:
         """Return the texts in an attribute of a group."""
-        value = self._find(path, "a group").attrs[attribute]
+        value = self._read(
+            f"the attribute {attribute}", lambda group: group.attrs[attribute], self._find(path, "a group")
+        )
         if getattr(value, "shape", None) == (0,):  # of no type in particular
             return []
         texts = np.atleast_1d(value).tolist() if isinstance(value, bytes | np.ndarray) else [value]
@@ -116,12 +118,24 @@ class Reader:
             address = group._links.get(steps[i]) if self._kind(group) == "a group" else None
             if not isinstance(address, int):  # of a link to another place, the place
                 raise FileFormatError(f"{path} is {'missing' if address is None else 'a link to another place'}")
-            self._check_attributes(here, self.file._get_dataobjects(address))
-            self.found[here] = group.get_lazy_view(steps[i])
+            self._check_attributes(here, self._read(here, self.file._get_dataobjects, address))
+            self.found[here] = self._read(here, group.get_lazy_view, steps[i])
         found = self.found[path]
         if self._kind(found) != kind:
             raise FileFormatError(f"{path} must be {kind}, is {self._kind(found)}")
         return found
+
+    def _read(self, path: str, read: Callable, what: Any) -> Any:
+        """Return what a function of pyfive reads; whatever it raises becomes an error that names the place."""
+        try:
+            return read(what)
+        except (FileFormatError, MemoryError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise FileFormatError(
+                f"{path} is damaged, or has links or types that Keras does not use ({reason})"
+            ) from None
 
     def _kind(self, found: Any) -> str:
         return next((kind for cls, kind in self.kinds.items() if isinstance(found, cls)), "something else")
@@ -134,7 +148,7 @@ class Reader:
             start = message["offset_to_message"]
             start += 4 if found.msg_data[start + 1] & 1 else 2
             if found.msg_data[start : start + 8] != NOWHERE:
-                raise FileFormatError(f"{path or 'the file'} has too many attributes, or too large ones")
+                raise FileFormatError(f"{path} has too many attributes, or too large ones")
         for message in found.find_msg_type(ATTRIBUTE):
             start = message["offset_to_message"]
             version, _, name, kind, _ = struct.unpack_from("<BBHHH", found.msg_data, start)
@@ -145,4 +159,4 @@ class Reader:
             known = number & 15 in (INTEGER, FLOAT, TEXT) or (number & 15 == ANY_LENGTH and bits & 15 == 1)
             if not known or math.prod(shape or ()) > len(found.msg_data):
                 what = "an attribute that is neither number nor text, or larger than its place"
-                raise FileFormatError(f"{path or 'the file'} has {what}")
+                raise FileFormatError(f"{path} has {what}")
