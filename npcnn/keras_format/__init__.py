@@ -14,8 +14,9 @@ its name is Keras 2's form of both together: see `legacy.py`.
 A file is written whole or not at all; a model that it cannot hold is a ValueError before anything is written.
 
 One that is read may come from a stranger. Its members are never unpacked to disk, and before an array is made or a
-member decompressed, its size is checked against what the file can hold. Whatever is wrong ends in a
-FileFormatError, which says what, and in `read` gets the name of the file.
+member decompressed, its size is checked against what the file can hold: see `archive.py` for JSON, `hdf5.py` for the
+arrays, `weights.build` for layers and what they take for one image. Whatever is wrong ends in a FileFormatError, which
+says what, and in `read` gets the name of the file.
 """
 
 import contextlib
@@ -223,6 +224,8 @@ def _open(method: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{method}: {path} is a folder, not a file of Keras'")
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{path}: {method} takes a file, this is a device or a pipe")
     with open(path, "rb") as file, _one_error(str(path)):
         yield file
 

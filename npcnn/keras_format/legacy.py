@@ -24,7 +24,7 @@ from npcnn.keras_format.archive import parse_json, to_json
 from npcnn.keras_format.config import Lacks
 from npcnn.keras_format.config import write_model as describe_model
 from npcnn.keras_format.hdf5 import Reader
-from npcnn.keras_format.weights import Pairs, check_finite, check_steps, optimizer_arrays, optimizer_shapes
+from npcnn.keras_format.weights import Pairs, check_finite, check_optimizer, optimizer_arrays, optimizer_shapes
 from npcnn.layers import Layer
 
 OUR_OPTIMIZER = "npcnn_optimizer_weights"
@@ -121,7 +121,7 @@ def read_optimizer(file: Reader, model: Any, lacks: Lacks) -> list[Any]:
         )
         return []
     arrays = [file.array(f"{path}/{name}", *each) for name, each in zip(names, wanted, strict=False)]
-    check_steps(path, *arrays[: 1 if model.optimizer.is_scheduled else 2])
+    check_optimizer(path, model, arrays)
     return arrays
 
 

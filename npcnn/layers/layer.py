@@ -1,5 +1,6 @@
 """The contract every layer keeps, and what all of them share: a name, a dictionary of parameters, checks."""
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from npcnn.keras_arguments import NEUTRAL, check_neutral
 Shape = tuple[int, ...]
 
 
+@functools.cache
 def own_arguments(cls: type) -> list[str]:
     """Return the arguments of a layer that are its own: not common to all, nor there for Keras' sake only."""
     common = {*inspect.signature(Layer).parameters, *NEUTRAL, "common"}
