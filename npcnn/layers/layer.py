@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 @functools.cache
-def own_arguments(cls: type) -> list[str]:
+def own_arguments(cls: type[Any]) -> list[str]:
     """Return the arguments of a layer that are its own: not common to all, nor there for Keras' sake only."""
     common = {*inspect.signature(Layer).parameters, *NEUTRAL, "common"}
     return [name for name in inspect.signature(cls).parameters if name not in common]
