@@ -181,7 +181,8 @@ class Sequential(Trainer, Layer):
     def _name_layers(self, new: list[Layer]) -> None:
         """Give every unnamed layer Keras' name for it: the class in snake case, with a counter from the second on."""
         unnamed = [each for each in new if each.name is None or (isinstance(each, Sequential) and not each.is_named)]
-        named = [layer.name for layer in self.layers if not any(layer is each for each in unnamed)]
+        to_name = {id(layer) for layer in unnamed}
+        named = [layer.name for layer in self.layers if id(layer) not in to_name]
         taken = set(named)
         if len(taken) < len(named):
             raise ValueError(f"Sequential: two layers have the same name: {named}")

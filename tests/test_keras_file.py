@@ -1,8 +1,10 @@
 """Saving and loading: what comes back is what was saved, to the last bit, and a file appears whole or not at all."""
 
+import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -305,6 +307,27 @@ def test_a_file_is_as_readable_for_others_as_any_new_file(path, make_model):
     make_model().save(path)
     path.with_name("plain").touch()
     assert path.stat().st_mode == path.with_name("plain").stat().st_mode
+
+
+@posix
+def test_who_may_read_a_file_stays_as_it_is_when_it_is_replaced(path, make_model):
+    make_model().save(path)
+    path.chmod(0o640)
+    make_model().save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_full_disk_names_the_file_that_could_not_be_saved_and_leaves_the_old_one(path, make_model, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    model = make_model()
+    model.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"cannot be saved: No space left on device: '{path}'"):
+        model.save(path)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_is_safe_on_disk_before_it_takes_its_name_and_its_folder_afterwards(path, make_model, monkeypatch):

@@ -14,12 +14,12 @@ its name is Keras 2's form of both together: see `legacy.py`.
 A file is written whole or not at all; a model that it cannot hold is a ValueError before anything is written.
 
 One that is read may come from a stranger. Its members are never unpacked to disk, and before an array is made or a
-member decompressed, its size is checked against what the file can hold. Whatever is wrong ends in a
-FileFormatError, which says what, and in `read` gets the name of the file.
+member decompressed, its size is checked against what the file can hold: see `archive.py` for JSON, `hdf5.py` for the
+arrays, `weights.build` for layers and what they take for one image. Whatever is wrong ends in a FileFormatError, which
+says what, and in `read` gets the name of the file.
 """
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -30,7 +30,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import numpy as np
 
 from npcnn.checks import check_count
@@ -47,6 +46,7 @@ from npcnn.keras_format.archive import (
     to_json,
     write_file,
 )
+from npcnn.keras_format.hdf5 import Reader
 from npcnn.kernels import check_rung
 
 KERAS_VERSION = "3.15.1"  # the one these files were compared with
@@ -110,16 +110,18 @@ def read(path: str | os.PathLike, sequential: type, compiled: bool = True, **giv
 def read_weights(model: Any, path: str | os.PathLike) -> None:
     """Replace the model's weights by those in the file at `path`: see `npcnn.Sequential.load_weights`."""
     lacks, state = config.Lacks(), list[Any]()
-    with _open("load_weights", path) as file, contextlib.ExitStack() as stack:
-        source, in_archive = file, not _is_hdf5(file)
+    with _open("load_weights", path) as file:
+        in_archive = not _is_hdf5(file)
         if in_archive:
             archive, needed = zipfile.ZipFile(file), sum(array.nbytes for array in model.get_weights())
             if (size := find(archive, WEIGHTS).file_size) > (limit := weights.most_bytes(needed, model.layers)):
                 raise FileFormatError(f"{WEIGHTS} has {size:,} bytes; for this model, {limit:,} are enough")
-            source = io.BytesIO(read_member(archive, WEIGHTS))
-        h5 = stack.enter_context(h5py.File(source, "r"))
+            data = read_member(archive, WEIGHTS)
+        else:
+            data = file.read()
+        h5 = Reader(data)
         if not in_archive and legacy.is_legacy(h5):
-            pairs = legacy.read_layers(h5, file, model.layers)
+            pairs = legacy.read_layers(h5, model.layers)
         else:
             pairs = weights.read_layers(h5, model.layers, np.float32, np.float64)
             try:
@@ -173,22 +175,22 @@ def _read_archive(file: BinaryIO, sequential: type, compiled: bool, given: dict[
             model.history = _read_history(read_json(archive, "history.json"))
         if compiled:
             _compile(model, description.get("compile_config"), lacks)
-        with h5py.File(io.BytesIO(read_member(archive, WEIGHTS)), "r") as h5:
-            weights.restore(model, weights.read_layers(h5, model.layers), weights.read_optimizer(h5, model, lacks))
+        h5 = Reader(read_member(archive, WEIGHTS))
+        weights.restore(model, weights.read_layers(h5, model.layers), weights.read_optimizer(h5, model, lacks))
     return model
 
 
 def _read_legacy(file: BinaryIO, sequential: type, compiled: bool, given: dict[str, Any], lacks: config.Lacks) -> Any:
     """Return the model in an older .h5 file; add to `lacks` what it lacks."""
-    with h5py.File(file, "r") as h5:
-        description, training = legacy.read_descriptions(h5, file)
-        arguments = config.read_config(description, lacks, sequential, **_kernels(given))
-        weights.build(arguments["layers"], os.fstat(file.fileno()).st_size, "the file", alone=False)
-        model = sequential(**{"seed": None, **arguments, **given})
-        if compiled:
-            _compile(model, training, lacks)
-        pairs = legacy.read_layers(h5, file, model.layers, "model_weights")
-        weights.restore(model, pairs, legacy.read_optimizer(h5, file, model, lacks))
+    h5 = Reader(file.read())
+    description, training = legacy.read_descriptions(h5)
+    arguments = config.read_config(description, lacks, sequential, **_kernels(given))
+    weights.build(arguments["layers"], os.fstat(file.fileno()).st_size, "the file", alone=False)
+    model = sequential(**{"seed": None, **arguments, **given})
+    if compiled:
+        _compile(model, training, lacks)
+    pairs = legacy.read_layers(h5, model.layers, "model_weights")
+    weights.restore(model, pairs, legacy.read_optimizer(h5, model, lacks))
     return model
 
 
@@ -222,6 +224,8 @@ def _open(method: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{method}: {path} is a folder, not a file of Keras'")
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{path}: {method} takes a file, this is a device or a pipe")
     with open(path, "rb") as file, _one_error(str(path)):
         yield file
 

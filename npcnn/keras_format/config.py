@@ -48,6 +48,7 @@ FIXED = {
     "axis": -1,
     "decay": 0,  # of the learning rate, in Keras 2
 }
+MOST_LAYERS = 2000  # which take a second
 # Layers that do something in training only, and how arguments end that do.
 TRAINS = ("_regularizer", "_constraint")
 IDLE = ("ActivityRegularization", "AlphaDropout", "GaussianDropout")
@@ -159,10 +160,14 @@ def _class_name(thing: Any, table: dict[str, Any]) -> str:
 
 @dataclasses.dataclass
 class Lacks:
-    """What a model has in Keras and lacks here, in sentences: what does no harm, and what changes how it trains."""
+    """What a model has in Keras and lacks here, in sentences: what does no harm, and what changes how it trains.
+
+    Also how many layers were counted so far, within each other too.
+    """
 
     harmless: list[str] = dataclasses.field(default_factory=list)
     training: list[str] = dataclasses.field(default_factory=list)
+    layers: int = 0
 
 
 def read_config(
@@ -180,6 +185,9 @@ def read_config(
     described, name = config.get("layers"), config.get("name")
     if not isinstance(described, list) or not described or not isinstance(name, str):
         raise FileFormatError(f"the model must have layers, a list, and a name, got {short(described)}, {short(name)}")
+    lacks.layers += len(described)
+    if lacks.layers > MOST_LAYERS:
+        raise FileFormatError(f"the model has {lacks.layers:,} layers, a file may have {MOST_LAYERS:,}")
     dtype = _read_dtype(config, "the model") or "float32"
     stack = [_read_layer(each, f"layer {i}", dtype, lacks, sequential, **nested) for i, each in enumerate(described)]
     stack = [layer for layer in stack if layer]

@@ -10,8 +10,7 @@
     optimizer/vars/2, 3, ...    what the optimizer remembers, parameter by parameter, without those that are frozen;
                                 for Adam m and v of the first, m and v of the second, ...; Nadam's mu is last
 
-HDF5 can do far more than hold arrays, and a file from a stranger may: refer to other files, claim a shape of terabytes,
-compute one dataset from others. So each array must be there itself, uncompressed, with the shape and type expected.
+`hdf5.py` reads what may come from a stranger.
 """
 
 import io
@@ -25,10 +24,14 @@ import numpy as np
 from npcnn.errors import FileFormatError
 from npcnn.initializers import Zeros
 from npcnn.keras_format.config import Lacks
+from npcnn.keras_format.hdf5 import Reader
 from npcnn.layers import Layer
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
+MOST_NUMBERS = 64 << 20  # in one forward pass of one image, 256 MB in float32; for VGG-16 it is a quarter of that
+# What some optimizers remember is a mean of squares: Adam and RMSprop, Adadelta (both), Adagrad.
+SQUARES = {"velocity", "accumulated_grad", "accumulated_delta_var", "accumulator"}
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # an array of the model, and one from a file to take its place
 
 
@@ -62,9 +65,10 @@ def optimizer_arrays(model: Any) -> dict[str, Any]:
 def build(layers: Sequence[Layer], size: int, name: str, alone: bool = True) -> None:
     """Build the layers behind the first, an Input: each once the `size` bytes of `name` are known to hold its weights.
 
-    Where the weights stand `alone` in it, it cannot be much larger than they are.
+    Where the weights stand `alone` in it, it cannot be much larger than they are. Nor may the model need more than
+    MOST_NUMBERS for one image.
     """
-    needed = 0
+    needed, numbers = 0, 0
     for layer, shape in _walk(layers[1:], layers[0].output_shape):
         for key, wanted in {**layer.parameter_shapes(shape), **layer.state_shapes(shape)}.items():
             needed += math.prod(wanted) * np.dtype(layer.dtype).itemsize
@@ -74,9 +78,22 @@ def build(layers: Sequence[Layer], size: int, name: str, alone: bool = True) -> 
         vars(layer).update(dict.fromkeys(initializers, Zeros()))  # why draw what the file's weights will replace?
         layer.build(shape)
         vars(layer).update(initializers)
+        numbers += math.prod(layer.output_shape) + _padded(layer)
+        if numbers > MOST_NUMBERS:
+            raise layer.error(
+                f"up to here, one image takes {numbers:,} numbers, and a file may ask for {MOST_NUMBERS:,}"
+            )
     limit = most_bytes(needed, layers)
     if size <= needed or (alone and size >= limit):
         raise FileFormatError(f"{name} has {size:,} bytes; needs more than {needed:,}, below {limit:,}")
+
+
+def _padded(layer: Any) -> int:
+    """Return how many numbers an image has once a convolution or a pool has put zeros around it."""
+    if not any(map(any, pads := getattr(layer, "pads", ()))):
+        return 0
+    (H, W, C), (rows, columns) = layer.input_shape, map(sum, pads)
+    return (H + rows) * (W + columns) * C
 
 
 def _walk(layers: Sequence[Any], shape: Any) -> Iterator[tuple[Any, Any]]:
@@ -95,22 +112,29 @@ def most_bytes(needed: int, layers: Sequence[Layer]) -> int:
     return COPIES * needed + OVERHEAD * (1 + len(layers))
 
 
-def read_layers(file: h5py.File, layers: Sequence[Layer], *cast: Any) -> Pairs:
+def read_layers(file: Reader, layers: Sequence[Layer], *cast: Any) -> Pairs:
     """Return every array of the layers with what the HDF5 file has for it, of that array's type or one in `cast`."""
     pairs: Pairs = []
-    for path, layer in _paths(layers):
+    known = dict(_paths(layers))
+    for path, layer in known.items():
         if ours := list(layer.variables.values()):
             wanted = [(array.shape, array.dtype, *cast) for array in ours]
             pairs += zip(ours, read_group(file, path, layer, wanted), strict=True)
+    for group in {path.removesuffix("/vars").rpartition("/")[0] for path in known}:
+        for name in file.names(group):
+            place = f"{group}/{name}/vars"
+            if place not in known and not any(path.startswith(f"{group}/{name}/") for path in known):
+                if "vars" in file.names(f"{group}/{name}") and file.names(place):
+                    raise FileFormatError(f"{place} has the weights of a layer that the model has not")
     return pairs
 
 
-def read_optimizer(file: h5py.File, model: Any, lacks: Lacks) -> list[Any]:
+def read_optimizer(file: Reader, model: Any, lacks: Lacks) -> list[Any]:
     """Return what the HDF5 file has of `optimizer_arrays`; nothing if there is no optimizer, or it fits another one."""
-    if not model.optimizer or not file.get("optimizer", getlink=True):
+    if not model.optimizer or "optimizer" not in file:
         return []
     wanted, first = optimizer_shapes(model), 1 if model.optimizer.is_scheduled else 2
-    count = len(find(file, "optimizer/vars", h5py.Group, "a group of arrays"))
+    count = len(file.names("optimizer/vars"))
     if count > first and count != len(wanted):
         whose = "another optimizer's, or from before layers were frozen or thawed"
         lacks.harmless.append(
@@ -118,7 +142,7 @@ def read_optimizer(file: h5py.File, model: Any, lacks: Lacks) -> list[Any]:
         )
         return []
     arrays = read_group(file, "optimizer/vars", model.optimizer.name, wanted, first)  # so many: not yet trained
-    check_steps("optimizer/vars", *arrays[:first])
+    check_optimizer("optimizer/vars", model, arrays)
     return arrays
 
 
@@ -130,10 +154,15 @@ def optimizer_shapes(model: Any) -> list[tuple]:
     return [((), np.int64, np.int32), *rate, *((p.shape, p.dtype) for p in slots), *numbers]
 
 
-def check_steps(path: str, iterations: Any, learning_rate: Any = 1) -> None:
-    """Refuse a count of steps and a learning rate that cannot be."""
+def check_optimizer(path: str, model: Any, arrays: Sequence[Any]) -> None:
+    """Refuse a count of steps, a learning rate and squares that cannot be."""
+    first = 1 if model.optimizer.is_scheduled else 2
+    iterations, learning_rate = arrays[0], 1 if model.optimizer.is_scheduled else arrays[1]
     if not 0 <= iterations < 1 << 53 or learning_rate < 0:
         raise FileFormatError(f"{path} claims {iterations} steps with learning rate {learning_rate}")
+    for (name, key), array in zip(model.optimizer.slots_in_order(model.trainable_params), arrays[first:], strict=False):
+        if name in SQUARES and (array < 0).any():
+            raise FileFormatError(f"{path} has a negative number in {key}'s {name}, which is a mean of squares")
 
 
 def restore(model: Any, pairs: Pairs, arrays: Sequence[Any]) -> None:
@@ -178,40 +207,9 @@ def check_finite(owner: str, array: Any) -> None:
         raise ValueError(f"{owner!r} holds NaN or infinity, so the model is not saved")
 
 
-def read_group(file: h5py.File, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
+def read_group(file: Reader, path: str, owner: Any, wanted: Sequence[tuple], *fewer: int) -> list[np.ndarray]:
     """Return the arrays of a group; `wanted` has the shape of each, and the types it may have."""
-    count = len(find(file, path, h5py.Group, "a group of arrays"))
+    count = len(file.names(path))
     if count not in (len(wanted), *fewer):
         raise FileFormatError(f"{path} must hold {len(wanted)} arrays for {owner}, holds {count}")
-    return [read_array(file, f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]
-
-
-def read_array(file: h5py.File, path: str, shape: tuple[int, ...], *dtypes: Any) -> np.ndarray:
-    """Return the array at `path`, which must have that shape, one of the types, finite numbers, and its bytes here."""
-    dataset = find(file, path, h5py.Dataset, "an array")
-    if dataset.shape != shape or dataset.dtype not in dtypes:
-        wanted = f"{' or '.join(np.dtype(dtype).name for dtype in dtypes)} of shape {shape}"
-        raise FileFormatError(f"{path} must be {wanted}, is {dataset.dtype} of shape {dataset.shape}")
-    # Only what lies in this file in one piece has an offset: not what is chunked, compressed, virtual or never written.
-    size, start = math.prod(shape) * dataset.dtype.itemsize, dataset.id.get_offset()
-    if start is None or start + size > file.id.get_filesize():
-        raise FileFormatError(f"{path} must be {size:,} plain bytes in this file: not chunked, compressed or elsewhere")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
-        array = dataset[()].astype(dtypes[0], copy=False)
-    if not np.isfinite(array).all():
-        raise FileFormatError(f"{path} holds NaN or infinity")
-    return array
-
-
-def find(file: h5py.File, path: str, kind: type, what: str) -> Any:
-    """Return the group or dataset at `path`, having followed only links that stay in the file."""
-    found = file
-    for name in path.split("/"):
-        link = found.get(name, getlink=True) if isinstance(found, h5py.Group) else None
-        if not isinstance(link, h5py.HardLink):
-            fault = f"a {type(link).__name__}" if link else "missing"
-            raise FileFormatError(f"{path} is {fault}")
-        found = found[name]
-    if not isinstance(found, kind):
-        raise FileFormatError(f"{path} must be {what}, is a {type(found).__name__}")
-    return found
+    return [file.array(f"{path}/{i}", *each) for i, each in enumerate(wanted[:count])]

@@ -1,5 +1,6 @@
 """What all layers share and no learner needs first: arguments, names, weights as lists, checks of what comes in."""
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -14,10 +15,11 @@ from npcnn.keras_arguments import NEUTRAL, check_neutral, find_attribute, refuse
 Shape = tuple[int, ...]
 
 
-def own_arguments(cls: type) -> list[str]:
+@functools.cache
+def own_arguments(cls: type[Any]) -> list[str]:
     """Return the arguments of a layer that are its own: not common to all, nor there for Keras' sake only."""
     common = {*inspect.signature(Bookkeeping.__init__).parameters, *NEUTRAL, "common"}
-    own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    own = inspect.signature(cls.__init__).parameters
     return [name for name in own if name not in common]
 
 
