@@ -22,6 +22,7 @@ from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.losses import CLASSES as OWN_LOSSES
 from npcnn.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
+from npcnn.threads import delay_interrupt
 
 # Losses that are joined with the activation at the model's end: both are differentiated together, from the logits.
 JOINED = {SparseCategoricalCrossentropy: Softmax, CategoricalCrossentropy: Softmax, BinaryCrossentropy: Sigmoid}
@@ -45,9 +46,11 @@ def train_step(
     """
     output, caches = plan.forward(x, training=True, rng=rng)
     totals, cache = plan.score(y, output, weights)
-    plan.update_state(caches)
-    _, grads = plan.backward(plan.loss.backward(cache), caches)
-    optimizer.update(params, {key: grads[key] for key in params})
+    dy = plan.loss.backward(cache)
+    with delay_interrupt():
+        plan.update_state(caches)
+        _, grads = plan.backward(dy, caches)
+        optimizer.update(params, {key: grads[key] for key in params})
     return totals
 
 
