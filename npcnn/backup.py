@@ -19,6 +19,8 @@ from npcnn.errors import FileFormatError
 from npcnn.layers.dropout import Dropout
 from npcnn.optimizers import Optimizer
 
+VERSION = 1  # of the form of the file
+
 
 @dataclass
 class Place:
@@ -48,6 +50,7 @@ def state_of(model: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
     """Return the state of the training that the model is in."""
     place, optimizer = model.place, model.optimizer
     return {
+        "version": VERSION,
         "place": {key: value for key, value in vars(place).items() if key != "rng"},
         "rng": place.rng.bit_generator.state,
         "model.rng": model.rng.bit_generator.state,
@@ -132,10 +135,13 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return json.loads(
+            state = json.loads(
                 file["state"].tobytes(),
                 object_hook=lambda found: file[f"arr_{found['array']}"] if found.keys() == {"array"} else found,
             )
+        if state["version"] != VERSION:
+            raise ValueError(f"it is of version {state['version']}, not {VERSION}")
+        return state
     except OSError:
         raise
     except Exception as error:  # zipfile, NumPy and json raise a dozen kinds on damaged files

@@ -151,10 +151,8 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(train, training, tmp_
 
 
 def test_it_says_in_one_line_where_it_goes_on(train, tmp_path, capsys):
-    with pytest.raises(CrashError):
-        train(
-            short_epochs, Crash(13), BackupAndRestore(tmp_path / "backup", 1)
-        )  # 10 hooks an epoch; begin, begin, end, crash
+    with pytest.raises(CrashError):  # an epoch has 10 hooks; of the second, three: begin, batch begins, batch ends
+        train(short_epochs, Crash(13), BackupAndRestore(tmp_path / "backup", 1))
     assert capsys.readouterr().out == ""
     train(short_epochs, BackupAndRestore(tmp_path / "backup", 1))
     where = "epoch 2 after 1 of 4 batches"
