@@ -222,6 +222,7 @@ class Trainer:
             logs = logs | {f"val_{name}": mean for name, mean in self._test_epoch(plan, valid, hooks).items()}
         place = self.place
         place.epoch, place.step, place.seen, place.totals = epoch + 1, 0, 0, np.zeros_like(place.totals)
+        place.start, place.taken = train.start, train.taken
         hooks.call("on_epoch_end", epoch, logs=logs)
         progress.show(logs)
         return logs

@@ -180,6 +180,38 @@ def test_after_ctrl_c_the_same_call_goes_on_with_the_next_step(train, step, tmp_
     assert ended == train(plateau)
 
 
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+@pytest.mark.parametrize("training", [cosine, plateau])  # plateau trains with a seed, and leaves the model's alone
+def test_a_model_that_was_made_with_another_seed_goes_on_as_the_first_would_have(train, training, save_freq, tmp_path):
+    def of_another_seed(x, y):
+        model, *rest = training(x, y)
+        other = make(model.optimizer, seed=2)
+        return other, *rest
+
+    with pytest.raises(CrashError):
+        train(training, Crash(30), BackupAndRestore(tmp_path / "backup", save_freq))
+    assert train(of_another_seed, BackupAndRestore(tmp_path / "backup", save_freq)) == train(training)
+
+
+def test_of_a_finished_epoch_no_batch_is_loaded_again(make_images, tmp_path):
+    loaded = []
+
+    class Counted(Batches):
+        def __getitem__(self, i):
+            loaded.append(i)
+            return super().__getitem__(i)
+
+    def fit(*callbacks):
+        options = {"epochs": 2, "verbose": 0, "callbacks": [*callbacks, BackupAndRestore(tmp_path / "backup")]}
+        make("sgd").fit(Counted(*make_images(22), 4), **options)
+
+    with pytest.raises(CrashError):
+        fit(Crash(16))  # in the second epoch; the first had 14 hooks
+    loaded.clear()
+    fit()
+    assert sorted(loaded[1:]) == list(range(6))  # the first look at one is before training begins
+
+
 def test_what_early_stopping_ended_is_not_gone_on_with(train, tmp_path):
     options = {"epochs": 30}
     wanted, backup = train(plateau, **options), BackupAndRestore(tmp_path / "backup")
