@@ -55,7 +55,7 @@ def state_of(model: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
         "rng": place.rng.bit_generator.state,
         "model.rng": model.rng.bit_generator.state,
         "weights": model.variables,
-        "dropout": [layer.steps for layer in seeded_dropouts(model)],
+        "dropout": [layer.steps for layer in dropouts(model)],
         "optimizer": type(optimizer).__name__,
         "iterations": optimizer.iterations,
         "learning_rate": None if optimizer.is_scheduled else optimizer.learning_rate,
@@ -74,17 +74,20 @@ def put_back(state: dict[str, Any], model: Any, callbacks: Sequence[Any]) -> Non
     Raises:
         ValueError: it is that of another model; nothing is changed then.
     """
-    shapes = [{key: (w.shape, w.dtype) for key, w in each.items()} for each in (state["weights"], model.variables)]
-    kinds = state["optimizer"], type(model.optimizer).__name__
-    if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
-        there, here = (
-            f"{kind} and weights {', '.join(f'{key} {shape}' for key, (shape, _) in each.items())}"
-            for kind, each in zip(kinds, shapes, strict=True)
+    there, here = (
+        {"optimizer": optimizer, **{key: f"{w.dtype} {w.shape}" for key, w in weights.items()}}
+        for optimizer, weights in (
+            (state["optimizer"], state["weights"]),
+            (type(model.optimizer).__name__, model.variables),
         )
-        raise ValueError(f"it is of another training, with {there}; this one has {here}")
-    for w, value in zip(model.weights, state["weights"].values(), strict=True):
-        w[...] = value
-    for layer, steps in zip(seeded_dropouts(model), state["dropout"], strict=True):
+    )
+    for key in {**there, **here}:
+        if there.get(key) != here.get(key):
+            both = f"the backup has {key}: {there.get(key, 'none')}, this training: {here.get(key, 'none')}"
+            raise ValueError(f"{both}; remove the backup to start anew")
+    for key, w in model.variables.items():
+        w[...] = state["weights"][key]
+    for layer, steps in zip(dropouts(model), state["dropout"], strict=True):
         layer.steps[...] = steps
     optimizer = model.optimizer
     optimizer.iterations, optimizer.slots = state["iterations"], state["slots"]
@@ -98,8 +101,8 @@ def put_back(state: dict[str, Any], model: Any, callbacks: Sequence[Any]) -> Non
     model.stop_training = state["stop_training"]
 
 
-def seeded_dropouts(model: Any) -> list[Dropout]:
-    """Return the layers that count the steps they draw for."""
+def dropouts(model: Any) -> list[Dropout]:
+    """Return the layers that count their steps, which those with a seed of their own draw by."""
     return [inner for layer in model.layers for inner in layer.in_line() if isinstance(inner, Dropout)]
 
 
@@ -119,6 +122,8 @@ def write(path: Path, state: dict[str, Any]) -> None:
     def in_json(value: Any) -> Any:
         if isinstance(value, np.generic):
             return value.item()
+        if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+            raise TypeError(f"BackupAndRestore: numbers, strings, lists and arrays can be kept, not {value!r}")
         arrays.append(value)
         return {"array": len(arrays) - 1}
 

@@ -412,8 +412,9 @@ class BackupAndRestore(Callback):
     Killed at whatever moment, a training that goes on ends with the same weights, bit for bit, as one that was never
     killed. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
     the callbacks here remember; one of your own names in `remembers` the attributes that it needs. Ctrl-C makes a
-    backup, too. What cannot be kept: the data and all arguments, which must be given again as they were; what an
-    iterable of your own draws; and what is in the file of a `CSVLogger`, unless it appends.
+    backup, too. What is not kept: the data and all arguments, which must be given again as they were; random numbers
+    that an iterable of your own draws; what a layer or an optimizer of your own has outside `params`, `state` and
+    `slots`; and the file of a `CSVLogger` unless it appends, where an epoch may stand twice.
 
     Args:
         backup_dir: the folder for the backup; it is made if there is none.
@@ -456,8 +457,9 @@ class BackupAndRestore(Callback):
             return
         self.found = backup.read(self.path)
         if self.found["steps"] != steps:
-            there, here = (f"{count} batches an epoch" for count in (self.found["steps"], steps))
-            raise ValueError(f"{self.path}: the backup is of a training with {there}; this one has {here}")
+            both = f"the backup is of a training with {self.found['steps']} batches an epoch, this one has {steps}"
+            advice = "give the same x and batch_size, or remove the backup to start anew"
+            raise ValueError(f"{self.path}: {both}; {advice}")
         try:
             backup.put_back(self.found, self.model, self.others)
         except ValueError as error:

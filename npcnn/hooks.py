@@ -22,7 +22,7 @@ class Callback:
     the like. What is written into it there is seen by the callbacks behind this one, and by the history.
 
     Attributes: `model`, which may be told `model.stop_training = True`; `params`, {"verbose", "epochs", "steps"};
-    `remembers`, the names of attributes that a training must not forget which `BackupAndRestore` goes on with.
+    `remembers`, the names of the attributes that `BackupAndRestore` keeps: numbers, strings, lists, arrays.
     """
 
     model: Any = None

@@ -161,22 +161,24 @@ def test_it_says_in_one_line_where_it_goes_on(train, tmp_path, capsys):
     ]
 
 
-@pytest.mark.parametrize("step", [3, 6])  # within the first epoch, and at its end
-def test_after_ctrl_c_the_same_call_goes_on_with_the_next_step(train, step, tmp_path, capsys):
-    numbers = itertools.count(1)
-
-    class CtrlC(Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            if next(numbers) == step:
-                signal.raise_signal(signal.SIGINT)
-
+@pytest.mark.parametrize(
+    "hook, number, where",
+    [
+        ("on_train_batch_begin", 3, "epoch 1 after 3 of 5 batches"),
+        ("on_train_batch_begin", 6, "epoch 2 after 1 of 5 batches"),
+        ("on_test_begin", 2, "epoch 3"),
+    ],
+)
+def test_after_ctrl_c_the_same_call_goes_on_with_the_next_step(train, hook, number, where, tmp_path, capsys):
+    numbers, ctrl_c = itertools.count(1), Callback()
+    setattr(ctrl_c, hook, lambda *_, logs=None: next(numbers) == number and signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        train(plateau, CtrlC(), BackupAndRestore(tmp_path / "backup"))
+        train(plateau, ctrl_c, BackupAndRestore(tmp_path / "backup", 100))
     finally:
         signal.signal(signal.SIGINT, before)
-    ended = train(plateau, BackupAndRestore(tmp_path / "backup"))
-    assert f"at epoch {1 + step // 5} after" in capsys.readouterr().out
+    ended = train(plateau, BackupAndRestore(tmp_path / "backup", 100))
+    assert f"going on at {where}, from" in capsys.readouterr().out
     assert ended == train(plateau)
 
 
@@ -294,9 +296,13 @@ def test_the_backup_stays_if_asked_to_and_other_files_in_its_folder_always(train
 @pytest.mark.parametrize(
     "other, changed, words",
     [
-        (plateau, {"batch_size": 4}, r"a training with \d+ batches an epoch; this one has \d+"),
-        (short_epochs, {"batch_size": 4, "steps_per_epoch": 5}, "of another training, with Adam and .* has RMSprop"),
-        (cosine, {"batch_size": 9}, "5 batches an epoch; this one has 2"),
+        (plateau, {"batch_size": 4}, "a training with 5 batches an epoch, this one has 6"),
+        (
+            short_epochs,
+            {"batch_size": 4, "steps_per_epoch": 5},
+            "backup.npz: the backup has optimizer: Adam, this training: RMSprop",
+        ),
+        (cosine, {"batch_size": 9}, "5 batches an epoch, this one has 2; give the same x and batch_size"),
     ],
 )
 def test_the_backup_of_another_training_is_refused(train, tmp_path, other, changed, words):
@@ -304,6 +310,27 @@ def test_the_backup_of_another_training_is_refused(train, tmp_path, other, chang
         train(cosine, Crash(30), BackupAndRestore(tmp_path / "backup"))
     with pytest.raises(ValueError, match=words):
         train(other, BackupAndRestore(tmp_path / "backup"), **changed)
+
+
+def test_the_backup_of_a_model_with_other_weights_is_refused_and_nothing_is_changed(train, make_images, tmp_path):
+    with pytest.raises(CrashError):
+        train(cosine, Crash(30), BackupAndRestore(tmp_path / "backup"))
+    model = Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")], seed=0)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.build((8, 8, 1))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"backup.npz: the backup has conv2d/kernel: float32 .*, this training: none"):
+        model.fit(*make_images(20), batch_size=4, verbose=0, callbacks=BackupAndRestore(tmp_path / "backup"))
+    assert all(np.array_equal(w, v) for w, v in zip(before, model.get_weights(), strict=True))
+
+
+def test_what_cannot_be_kept_is_said_when_the_backup_is_made(train, tmp_path):
+    class Odd(Callback):
+        remembers = ("things",)
+        things = frozenset()
+
+    with pytest.raises(TypeError, match="BackupAndRestore: numbers, strings, lists and arrays can be kept, not froz"):
+        train(cosine, Odd(), BackupAndRestore(tmp_path / "backup"))
 
 
 def test_fewer_examples_than_before_are_refused_where_no_length_tells(train, tmp_path):
