@@ -108,7 +108,7 @@ def test_files_and_folders_of_others_stay(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / ".npcnn-folder.tmp").mkdir()
     if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / ".npcnn-3.tmp")  # opening it would wait for ever
+        os.mkfifo(tmp_path / ".npcnn-3.tmp")  # opened to read, it would wait for ever
         names.append(".npcnn-3.tmp")
     write_file(tmp_path / "model.keras", b"one")
     assert sorted(os.listdir(tmp_path)) == sorted([*names, ".npcnn-folder.tmp", "model.keras"])

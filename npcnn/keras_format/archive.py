@@ -83,7 +83,7 @@ def remove_unfinished(folder: Path) -> None:
             if fcntl is None:
                 if time.time() - path.stat().st_mtime > 60:  # so it is not one that was closed, and will now be moved
                     path.unlink()  # Windows refuses that of an open file
-            elif path.is_file():
+            else:
                 with open(path, "r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
