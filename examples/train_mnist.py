@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from npcnn import Sequential, kernels, layers, plots
+from npcnn import Sequential, callbacks, kernels, layers, plots
 from npcnn.datasets import mnist
 
 parser = argparse.ArgumentParser(description="Train a small convolutional network on MNIST.")
@@ -18,6 +18,7 @@ parser.add_argument("--batch-size", type=int, default=64, help="images per updat
 parser.add_argument("--seed", type=int, default=0, help="of weights and shuffling (default: %(default)s)")
 parser.add_argument("--kernels", choices=kernels.RUNGS, default=kernels.DEFAULT, help="rung (default: %(default)s)")
 parser.add_argument("--output", type=Path, default="mnist_model.keras", help="file (default: %(default)s)")
+parser.add_argument("--resume", action="store_true", help="go on where a training that was killed or stopped left off")
 args = parser.parse_args()
 if min(args.epochs, args.batch_size) < 1 or args.seed < 0:
     parser.error("--epochs and --batch-size must be at least 1, --seed at least 0")
@@ -49,10 +50,17 @@ model = Sequential(
 )
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 model.summary()
-history = model.fit(x_train, y_train, args.batch_size, args.epochs, validation_data=(x_test, y_test))
+
+backup = callbacks.BackupAndRestore(args.output.with_suffix(".backup"), save_freq=100, delete_checkpoint=False)
+if not args.resume:
+    backup.remove()
+options = {"validation_data": (x_test, y_test), "callbacks": [backup]}
+history = model.fit(x_train, y_train, args.batch_size, args.epochs, **options)
 
 model.save(args.output)
 print(f"Saved the model to {args.output}")
+if not history.interrupted:
+    backup.remove()  # only now is the backup of no more use
 if history.epoch:
     picture = args.output.with_suffix(".png")
     plots.accuracy_curves(history, picture)

@@ -6,7 +6,7 @@ None where all count alike. Both classes below have `epoch()`, which yields the 
 
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,11 @@ class Batches:
 
     group = 1  # how many batches may be in memory at a time
 
-    def __init__(self, length: int | None, steps: int | None) -> None:
-        self.length, self.fixed_steps = length, steps
+    def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
+        self.length, self.fixed_steps, self.rng = length, steps, rng
         self.running: Iterator[Batch] | None = None
+        self.start: Any = None  # the state of rng when the pass that is running began
+        self.taken = 0  # how many of its batches were yielded
 
     @property
     def steps(self) -> int | None:
@@ -38,20 +40,39 @@ class Batches:
         """Yield all batches once."""
         raise NotImplementedError
 
-    def epoch(self) -> Iterator[Batch]:
-        """Yield the batches of one epoch; warn if there are less than `steps` asks for."""
-        if self.fixed_steps is None:
-            yield from self.one_pass()
-            return
-        for step in range(self.fixed_steps):
+    def epoch(self, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, from number `first` on; warn if there are less than `steps` asks for."""
+        for step in range(first, self.fixed_steps) if self.fixed_steps else count(first):
             batch = next(self.running, None) if self.running else None
             if batch is None and step == 0:
-                self.running = self.one_pass()
-                batch = next(self.running, None)
+                self._begin()
+                batch = next(self.running, None) if self.running else None
             if batch is None:
-                warnings.warn(f"the data ended after {step} of {self.fixed_steps} steps of an epoch", stacklevel=4)
+                if self.fixed_steps:
+                    warnings.warn(f"the data ended after {step} of {self.fixed_steps} steps of an epoch", stacklevel=4)
+                self.running, self.taken = None, 0
                 return
+            self.taken += 1
             yield batch
+
+    def _begin(self) -> None:
+        """Begin a new pass."""
+        self.start = self.rng.bit_generator.state if self.rng else None
+        self.running, self.taken = self.one_pass(), 0
+
+    def go_on(self, start: Any, taken: int) -> None:
+        """Go to where another training was: `taken` batches behind the beginning of a pass, when rng was at `start`."""
+        if not taken:
+            return
+        now = self.rng.bit_generator.state if self.rng else None
+        if self.rng and start:
+            self.rng.bit_generator.state = start
+        self._begin()
+        self.taken = sum(1 for _ in islice(self.running or (), taken))
+        if self.taken < taken:
+            raise ValueError(f"x has {self.taken} batches; there were {taken} and more when the backup was made")
+        if self.rng:
+            self.rng.bit_generator.state = now
 
     def groups(self, size: int) -> Iterator[list[Batch]]:
         """Yield the batches of one epoch in lists of `size`; the last may be shorter."""
@@ -81,8 +102,8 @@ class ArrayBatches(Batches):
         steps: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        super().__init__(-(-len(x) // size), steps)
-        self.x, self.y, self.weights, self.size, self.rng = x, y, weights, size, rng
+        super().__init__(-(-len(x) // size), steps, rng)
+        self.x, self.y, self.weights, self.size = x, y, weights, size
 
     def one_pass(self) -> Iterator[Batch]:
         """Yield all batches once."""
@@ -131,8 +152,8 @@ class StreamBatches(Batches):
             length = len(source)
         except TypeError:  # Python's way to say that it has none
             length = None
-        super().__init__(length, steps)
-        self.source, self.check, self.rng = source, check, rng
+        super().__init__(length, steps, rng)
+        self.source, self.check = source, check
         self.started: Iterator[Any] | None = None  # of an iterator, what is left once its first batch was looked at
 
     def look_at_first(self) -> Any:

@@ -11,6 +11,8 @@ class History(Callback):
     validation accuracy is often above its training accuracy. `interrupted` says whether Ctrl-C ended the training.
     """
 
+    remembers = ("epoch", "history")
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}

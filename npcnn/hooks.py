@@ -21,11 +21,13 @@ class Callback:
     dictionary of floats, the means so far: {"loss": 0.1, "accuracy": 0.97}, at the end of an epoch with "val_loss" and
     the like. What is written into it there is seen by the callbacks behind this one, and by the history.
 
-    Attributes: `model`, which may be told `model.stop_training = True`; `params`, {"verbose", "epochs", "steps"}.
+    Attributes: `model`, which may be told `model.stop_training = True`; `params`, {"verbose", "epochs", "steps"};
+    `remembers`, the names of the attributes that `BackupAndRestore` keeps: numbers, strings, lists, arrays.
     """
 
     model: Any = None
     params: Any = None
+    remembers: tuple[str, ...] = ()
 
     def set_model(self, model: Any) -> None:
         """Take note of the model, before anything begins."""
@@ -108,6 +110,11 @@ class CallbackList:
                 raise ValueError(f"callbacks must be objects like npcnn.callbacks.EarlyStopping(), got {callback!r}")
         if last is not None:
             self.callbacks.append(last)
+        # A backup is made behind all others, and knows them: it keeps what they remember.
+        self.callbacks.sort(key=lambda callback: hasattr(callback, "set_others"))
+        for callback in self.callbacks:
+            if hasattr(callback, "set_others"):
+                callback.set_others(self.callbacks)
         for callback in self.callbacks:
             callback.set_model(model)
         for callback in self.callbacks:

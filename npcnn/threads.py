@@ -185,11 +185,11 @@ def share(function: Callable, items: Iterable) -> list:
 
 @contextlib.contextmanager
 def flag_interrupt(history: History) -> Iterator[History]:
-    """Have Ctrl-C set `history.interrupted`, which is looked at between steps, so that no update is cut in half.
+    """Have Ctrl-C set `history.interrupted`, which is looked at between steps, so that no step is cut in half.
 
-    The second Ctrl-C raises KeyboardInterrupt where it strikes. All this is only done where Python's own handler is in
-    place: a program that ignores Ctrl-C, as one does that a script starts in the background, or that has a handler of
-    its own, keeps what it has. Signal handlers belong to the main thread.
+    The second Ctrl-C raises KeyboardInterrupt where it strikes, or after the update (see `delay_interrupt`). All this
+    is only done where Python's own handler is in place: a program that ignores Ctrl-C, as one does that a script starts
+    in the background, or that has a handler of its own, keeps what it has. Signal handlers belong to the main thread.
     """
 
     def handle(number: int, frame: Any) -> None:
@@ -205,3 +205,20 @@ def flag_interrupt(history: History) -> Iterator[History]:
     finally:
         if signal.getsignal(signal.SIGINT) is handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def delay_interrupt() -> Iterator[None]:
+    """Have Ctrl-C do what it does only when the block is done, so that no weight is a step ahead of the others."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    struck: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: struck.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for number, frame in struck:
+            before(number, frame)

@@ -9,6 +9,7 @@ import numpy as np
 
 from npcnn import losses, optimizers
 from npcnn.array import Array
+from npcnn.backup import Place
 from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, class_weights, is_stream, unpack
 from npcnn.checks import (
     as_array,
@@ -54,6 +55,7 @@ class Trainer:
     metrics: Sequence[Any] = ()
     history: History | None = None
     stop_training = False  # a callback that sets it ends `fit` after the step at hand
+    place: Place  # how far the last `fit` has come
     _predicting: Any = (None, None)  # the plan of the last `predict`, and what it depends on
 
     def compile(
@@ -190,20 +192,22 @@ class Trainer:
             params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
             hooks = CallbackList(callbacks, self, params, last=History())
 
-        plan = self._plan()
+        plan, progress = self._plan(), None
         logs: dict[str, float] = {}
+        self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
         self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
         self.stop_training = history.interrupted = False
         with Workers(self.threads), flag_interrupt(history):
             hooks.call("on_train_begin")
-            for epoch in range(initial_epoch, epochs):
+            train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
+            for epoch in range(self.place.epoch, epochs):
                 with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
                     now = valid if due(epoch + 1) else None
                     logs = self._train_epoch(epoch, plan, train, now, rng, hooks, progress) or logs
                 if self.stop_training or history.interrupted:
                     break
             hooks.call("on_train_end", logs=logs)
-        if history.interrupted and verbose:
+        if history.interrupted and verbose and progress:
             where = f"epoch {epoch + 1} after {progress.done} of {train.steps or 'its'} batches"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
         return history
@@ -228,6 +232,9 @@ class Trainer:
             return {}
         if valid:
             logs = logs | {f"val_{name}": mean for name, mean in self._test_epoch(plan, valid, hooks).items()}
+        place = self.place
+        place.epoch, place.step, place.totals = epoch + 1, 0, np.zeros_like(place.totals)
+        place.start, place.taken = train.start, train.taken
         hooks.call("on_epoch_end", epoch, logs=logs)
         progress.show(logs)
         return logs
@@ -236,12 +243,15 @@ class Trainer:
         self, plan: Plan, batches: Batches, rng: np.random.Generator, hooks: CallbackList, progress: Progress
     ) -> dict[str, float]:
         """Take a step for every batch; return the means over the examples, each before the step of its batch."""
-        params, means = self.trainable_params, {}
-        totals = np.zeros((1 + len(self.metrics), 2))
-        for step, (x, y, weights) in enumerate(batches.epoch()):
+        params, place, means = self.trainable_params, self.place, {}
+        if place.step:
+            means = self._named(place.totals)
+            progress.show(means, batches=place.step)
+        for step, (x, y, weights) in enumerate(batches.epoch(place.step), place.step):
             hooks.call("on_train_batch_begin", step)
-            totals = totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
-            means = self._named(totals)
+            place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
+            place.step, place.start, place.taken = step + 1, batches.start, batches.taken
+            means = self._named(place.totals)
             hooks.call("on_train_batch_end", step, logs=means)
             progress.show(means, batches=1)
             if self.stop_training or (self.history and self.history.interrupted):

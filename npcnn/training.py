@@ -22,6 +22,7 @@ import numpy as np
 
 from npcnn.layers.layer import Layer
 from npcnn.losses import CLASSES as OWN_LOSSES
+from npcnn.threads import delay_interrupt
 
 Gradients = dict[str, np.ndarray]  # one for each parameter, under the key "layer/parameter"
 
@@ -42,9 +43,11 @@ def train_step(
     """
     output, caches = plan.forward(x, training=True, rng=rng)
     totals, cache = plan.score(y, output, weights)
-    plan.update_state(caches)
-    _, grads = plan.backward(plan.loss.backward(cache), caches)
-    optimizer.update(params, {key: grads[key] for key in params})
+    dy = plan.loss.backward(cache)
+    with delay_interrupt():  # Ctrl-C waits until all weights have moved
+        plan.update_state(caches)
+        _, grads = plan.backward(dy, caches)
+        optimizer.update(params, {key: grads[key] for key in params})
     return totals
 
 

@@ -128,7 +128,7 @@ def test_methods_take_the_arguments_of_keras_in_its_order_with_its_defaults(kera
         (Sequential, keras.Sequential, "__init__ compile fit evaluate predict"),
         (Sequential, keras.Sequential, "train_on_batch test_on_batch predict_on_batch"),
         (npcnn.callbacks, keras.callbacks, "EarlyStopping ModelCheckpoint ReduceLROnPlateau LearningRateScheduler"),
-        (npcnn.callbacks, keras.callbacks, "CSVLogger TerminateOnNaN LambdaCallback"),
+        (npcnn.callbacks, keras.callbacks, "CSVLogger TerminateOnNaN LambdaCallback BackupAndRestore"),
     ):
         for name in names.split():
             mine, wanted = (

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,22 @@ def test_training_prints_the_model_and_its_epochs_and_leaves_a_model_and_a_pictu
 def test_training_with_one_seed_twice_gives_one_model(trained):
     run(trained, "train_mnist.py", "--data", "sample", "--epochs", 2, "--output", "again.keras")
     first, second = (load_model(trained / f"{name}.keras").get_weights() for name in ("mnist_model", "again"))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_training_that_was_killed_is_resumed_and_ends_with_the_same_model(trained, tmp_path):
+    arguments = ["train_mnist.py", "--data", "sample", "--epochs", 2]
+    command = [sys.executable, str(EXAMPLES / arguments[0]), *map(str, arguments[1:])]
+    backup = tmp_path / "mnist_model.backup"
+    environment = os.environ | {"NPCNN_DATA_DIR": str(tmp_path / "no data here"), "MPLBACKEND": "Agg"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        while not (backup / "backup.npz").exists():
+            assert process.poll() is None, "the training ended before it was killed"
+            time.sleep(0.01)
+        process.kill()
+    assert "BackupAndRestore: going on at epoch" in run(tmp_path, *arguments, "--resume")
+    assert not backup.exists()
+    first, second = (load_model(folder / "mnist_model.keras").get_weights() for folder in (trained, tmp_path))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 

@@ -19,9 +19,9 @@ import pytest
 from numpy.testing import assert_equal
 from threadpoolctl import threadpool_limits
 
-from npcnn import History
+from npcnn import History, optimizers
 from npcnn import threads as npcnn_threads
-from npcnn.threads import BLAS, Workers, flag_interrupt, loaded_blas, share
+from npcnn.threads import BLAS, Workers, delay_interrupt, flag_interrupt, loaded_blas, share
 
 
 def blas_threads():
@@ -358,3 +358,38 @@ def test_fit_works_in_a_thread_which_gets_no_ctrl_c(make_model, make_images):
     with ThreadPoolExecutor(1) as pool:
         history = pool.submit(make_model().fit, *make_images(20), verbose=0).result()
     assert history.epoch == [0]
+
+
+@pytest.mark.parametrize("method", ["fit", "train_on_batch"])
+def test_ctrl_c_within_an_update_waits_until_every_weight_has_made_its_step(make_model, make_images, method):
+    class Impatient(optimizers.Adam):
+        """Gets Ctrl-C twice when the first parameter has moved, and the second has not."""
+
+        def update_one(self, w, g, *remembered):
+            super().update_one(w, g, *remembered)
+            if w.ndim == 4:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    x, y = make_images(8)
+    model, reference = make_model(Impatient(), threads=1), make_model("adam", threads=1)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(x, y)
+    getattr(reference, method)(x, y)
+    assert_equal(model.get_weights(), reference.get_weights())
+    assert model.optimizer.iterations == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_delayed_ctrl_c_goes_to_the_handler_that_was_there_once_for_each():
+    calls = []
+    mine = lambda number, frame: calls.append(number)  # noqa: E731
+    signal.signal(signal.SIGINT, mine)
+    with delay_interrupt():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert not calls
+    assert calls == [signal.SIGINT] * 2 and signal.getsignal(signal.SIGINT) is mine
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with delay_interrupt():
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN

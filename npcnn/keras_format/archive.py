@@ -1,5 +1,6 @@
 """The zip archive that a .keras file is, its members as bytes and as JSON, and how a file is written whole or not."""
 
+import contextlib
 import io
 import json
 import math
@@ -7,11 +8,17 @@ import os
 import reprlib
 import secrets
 import stat
+import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from npcnn.errors import FileFormatError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 JSON_LIMIT = 4 << 20  # bytes: thousands of layers, tens of thousands of epochs
 JSON_PARTS = 100_000  # lists and dictionaries; a byte of JSON is up to 230 bytes in memory where it begins one
@@ -35,20 +42,24 @@ def to_archive(members: dict[str, bytes]) -> bytes:
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure.
 
-    Who may read and write a file that is replaced stays as it is.
+    Who may read and write a file that is replaced stays as it is. A process that is killed cannot tidy up; what it left
+    in this folder is removed here.
     """
     path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no file but a device or a pipe, and is left alone")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    remove_unfinished(path.parent)
+    temporary, file = _new_file(path.parent)
     try:
-        with open(temporary, "xb") as file:
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+            if fcntl is None:
+                file.close()  # on Windows, what is open cannot be moved
+            os.replace(temporary, path)
     except OSError as error:
         raise OSError(error.errno, f"cannot be saved: {error.strerror}", str(path)) from error
     finally:
@@ -59,6 +70,32 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
+    """Return a new file, and its path: locked until it is closed, or its process ends, in whatever way."""
+    while True:
+        path = folder / f".npcnn-{secrets.token_hex(8)}.tmp"
+        file = open(path, "xb")
+        if fcntl:
+            with contextlib.suppress(OSError):  # a file system without locks; there, `remove_unfinished` removes none
+                fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists():
+            return path, file
+        file.close()  # it was not locked yet when another save took it for one that nobody writes to
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files of saves that were killed, and none that is being written by another process or thread."""
+    for path in folder.glob(".npcnn-*.tmp"):
+        with contextlib.suppress(OSError):  # it is locked, or gone by now
+            if fcntl is None:
+                if time.time() - path.stat().st_mtime > 60:  # so it is not one that was closed, and will now be moved
+                    path.unlink()  # Windows refuses that of an open file
+            else:
+                with open(path, "r+b") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
 
 
 def to_json(value: Any) -> bytes:

@@ -273,7 +273,7 @@ def _read_layer(
     if class_name in IDLE and class_name not in LAYERS:
         lacks.training.append(f"{owner}: npcnn has no {class_name}, and it is left out")
         return None
-    own = own_arguments(LAYERS[class_name]) if class_name in LAYERS else []
+    own = own_arguments(LAYERS[class_name]) if class_name in LAYERS else []  # type: ignore[arg-type]
     for key, value in list(config.items()):
         ours = key in own
         if key.endswith("_initializer"):

@@ -121,7 +121,7 @@ class Bookkeeping:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names, read from its attributes."""
-        names = ["name", "trainable", *own_arguments(type(self))]
+        names = ["name", "trainable", *own_arguments(type(self))]  # type: ignore[arg-type]
         return {name: getattr(self, name) for name in names}
 
     # ------------------------------------------------------------------ its weights
