@@ -47,7 +47,7 @@ AUGMENTATION = (
 HINTS = [
     ("layers", TEXT, "it is about images; for text and sequences use Keras"),
     ("layers", BRANCHES, "models are Sequential, layers in a row without branches; for others use Keras"),
-    ("layers", AUGMENTATION, "change the images in NumPy, and give fit an iterable of batches (x, y)"),
+    ("layers", AUGMENTATION, "use preprocessing.image.ImageDataGenerator, or npcnn.augmentation.augment(images)"),
     (
         "layers",
         "DepthwiseConv2D SeparableConv2D",
@@ -90,7 +90,9 @@ HINTS = [
     ("applications", "", "there are no trained networks here; use Keras"),
     ("preprocessing.text", "", "it is about images; for text use Keras"),
     ("preprocessing.sequence", "", "it is about images; for text and sequences use Keras"),
-    ("preprocessing", "", "for ImageDataGenerator, give fit an iterable of batches (x, y); images are read by Pillow"),
+    ("preprocessing.image", "array_to_img img_to_array load_img save_img", "use Pillow: np.asarray(Image.open(path))"),
+    ("preprocessing.image", "", "use ImageDataGenerator, whose random_transform changes one image"),
+    ("preprocessing", "", "read the images with Pillow, and give fit arrays or an iterable of batches (x, y)"),
     ("wrappers", "", "write a small class with fit and predict around Sequential"),
     ("visualization", "", "use Matplotlib, or npcnn.plots"),
     ("distribution", "", "it computes on the CPU; leave it out"),
@@ -138,7 +140,7 @@ def install(package: str, names: Sequence[str]) -> None:
         module = sys.modules[f"{package}.{old}"] = sys.modules[f"{package}.{new}"]
         parent, _, last = f"{package}.{old}".rpartition(".")
         setattr(sys.modules[parent], last, module)
-    for path in {"", *names, *OLD_PATHS.values(), "optimizers.schedules"}:
+    for path in {"", *names, *OLD_PATHS.values(), "optimizers.schedules", "preprocessing.image"}:
         if module := sys.modules.get(f"{package}.{path}".strip(".")):
             _explain_what_is_missing(module, path, LAZY.get(path, ()))
             vars(module).setdefault("__path__", [])  # so that Python looks for modules in it, and asks the last finder
