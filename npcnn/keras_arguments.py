@@ -15,7 +15,7 @@ NEUTRAL = {
     **{"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False},
     **{"data_format": "channels_last", "groups": 1},
     **dict.fromkeys(("loss_weights", "gradient_accumulation_steps", "loss_scale_factor"), None),
-    **dict.fromkeys(("ignore_class", "weighted_metrics"), None),
+    "ignore_class": None,
     **{"amsgrad": False, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None},
     **{"interpolation_order": 1, "save_to_dir": None},
     **{"reduction": "sum_over_batch_size", "top_k": None, "class_id": None},
