@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npcnn import defaults
-from npcnn.augmentation import warp
-from npcnn.batches import take
+from npcnn.augmentation import of_each, warp
 from npcnn.checks import as_array, check_count, check_dtype, check_fraction, check_seed
 from npcnn.keras_arguments import check_neutral, find_attribute
 from npcnn.utils import PyDataset
@@ -38,9 +37,9 @@ class ImageDataGenerator:
         samplewise_center, samplewise_std_normalization: the same with those of each image itself.
         rotation_range: the largest angle, in degrees, either way.
         width_shift_range, height_shift_range: how far an image moves at most across and down: below 1 a share of its
-            size, else in pixels. An integer k is one of the whole numbers below k; of a list, one of its items is drawn.
+            size, else pixels. For an integer k it is one of the whole numbers below k, for a list one of its items.
         shear_range: the largest slant, in degrees, either way.
-        zoom_range: (lowest, highest) zoom of each axis, or z for (1 - z, 1 + z); above 1 shows more, so smaller things.
+        zoom_range: (lowest, highest) zoom of each axis, or z for (1 - z, 1 + z); above 1 shows things smaller.
         fill_mode, cval: beyond the edges is the "nearest" pixel, or, with "constant", cval.
         horizontal_flip, vertical_flip: whether every second image, at random, is mirrored left to right, upside down.
         rescale: a factor for all values, or None.
@@ -125,7 +124,7 @@ class ImageDataGenerator:
         """Return batches of variants of x, for `fit`, `evaluate` or `predict`; a loop over them has no end.
 
         Args:
-            x, y, sample_weight: images (N, H, W, C); labels and weights, with which a batch is (x, y) or (x, y, weights).
+            x, y, sample_weight: images (N, H, W, C), their labels and weights; a batch has what is given here.
             batch_size: examples a batch; the last of a pass may be smaller.
             shuffle: whether each pass takes the examples in a new order.
             seed: of all that is drawn; None goes on from the generator's numbers, which start as a model's do.
@@ -139,12 +138,13 @@ class ImageDataGenerator:
         x = self._images("flow", x)
         at = int(len(x) * self.validation_split)
         part = {None: slice(None), "training": slice(at, None), "validation": slice(at)}[subset]
-        arrays = [None if array is None else as_array("flow", array) for array in (y, sample_weight)]
-        for name, array in zip(("y", "sample_weight"), arrays, strict=True):
+        arrays = {"y": y, "sample_weight": sample_weight}
+        for name, array in arrays.items():
             if array is not None and len(array) != len(x):
                 raise ValueError(f"flow: {name} must have {len(x)} rows, as x has, got {len(array)}")
+            arrays[name] = None if array is None else as_array(f"flow: {name}", array)[part]
         rng = self.rng if seed is None else check_seed("flow: seed", seed)
-        return NumpyArrayIterator(self, x[part], *(take(array, part) for array in arrays), batch_size, shuffle, rng)
+        return NumpyArrayIterator(self, x[part], arrays["y"], arrays["sample_weight"], batch_size, shuffle, rng)
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
         """Note mean and standard deviation of each channel of x, or, with `augment`, of `rounds` variants of each."""
@@ -161,7 +161,9 @@ class ImageDataGenerator:
         x = x if x.dtype.kind == "f" else x.astype(self.dtype)
         axes = (-3, -2, -1)
         if self.preprocessing_function:
-            x = np.stack([self.preprocessing_function(image) for image in x.reshape(-1, *x.shape[-3:])]).reshape(x.shape)
+            x = np.stack([self.preprocessing_function(image) for image in x.reshape(-1, *x.shape[-3:])]).reshape(
+                x.shape
+            )
         if self.rescale:
             x *= self.rescale
         if self.samplewise_center:
@@ -190,15 +192,12 @@ class ImageDataGenerator:
         zoom = rng.uniform(*self.zoom_range, (2, N))
         flip = [rng.choice([1, -1 if mirror else 1], N) for mirror in (self.vertical_flip, self.horizontal_flip)]
         zero, one, cos, sin = np.zeros(N), np.ones(N), np.cos(rotation), np.sin(rotation)
-        R, S, D = (
-            np.moveaxis(np.array(matrix), -1, 0)
-            for matrix in (
-                [[cos, sin], [-sin, cos]],
-                [[np.cos(shear), zero], [-np.sin(shear), one]],
-                [[zoom[0] * flip[0], zero], [zero, zoom[1] * flip[1]]],
-            )
-        )
-        return warp(x, R @ S @ D, (R @ t[..., None])[..., 0], np.zeros((N, 2, H, W), np.float32), **self.border)
+        rotated = [[cos, sin], [-sin, cos]]
+        sheared = [[np.cos(shear), zero], [-np.sin(shear), one]]
+        scaled = [[zoom[0] * flip[0], zero], [zero, zoom[1] * flip[1]]]
+        R = of_each(rotated)
+        A, field = R @ of_each(sheared) @ of_each(scaled), np.zeros((N, 2, H, W), np.float32)
+        return warp(x, A, (R @ t[..., None])[..., 0], field, **self.border)
 
     def _images(self, method: str, x: Any) -> np.ndarray:
         x = as_array(f"{method}: x", x).astype(self.dtype, copy=False)
