@@ -19,6 +19,7 @@ from npcnn.checks import (
     check_optional_count,
     check_sample_weight,
     check_seed,
+    check_steps,
     only_array,
 )
 from npcnn.console import Progress, resolve_verbose
@@ -174,13 +175,13 @@ class Trainer:
         with self._as_it_was_if_refused():
             weights, order = (sample_weight, class_weight), rng if shuffle else None
             size = check_optional_count("batch_size", batch_size, 32)
-            steps = check_optional_count("steps_per_epoch", steps_per_epoch)
+            steps = check_steps("steps_per_epoch", steps_per_epoch)
             train = self._batches("", x, y, weights, size, steps, order)
             valid: Batches | None = None
             if validation_data is not None:
                 xv, yv, weights = unpack("validation_data", validation_data)
                 size = check_optional_count("validation_batch_size", validation_batch_size, size)
-                steps = check_optional_count("validation_steps", validation_steps)
+                steps = check_steps("validation_steps", validation_steps)
                 valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
             elif isinstance(train, ArrayBatches):
                 train, valid = train.split(validation_split)
@@ -295,7 +296,7 @@ class Trainer:
         self._need_compile("evaluate")
         if is_stream(x):
             self._need_weights("evaluate")
-        size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
+        size, steps = check_optional_count("batch_size", batch_size, 32), check_steps("steps", steps)
         batches, verbose = self._batches("", x, y, (sample_weight, None), size, steps), resolve_verbose(verbose)
         hooks = CallbackList(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
         with Workers(self.threads), Progress("Evaluate", batches.steps, verbose) as progress:
@@ -364,7 +365,7 @@ class Trainer:
         if self.input_shape is None and not is_stream(x):
             self._build_for("x", x)
         self._need_weights("predict")
-        size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
+        size, steps = check_optional_count("batch_size", batch_size, 32), check_steps("steps", steps)
         if is_stream(x):
             batches: Batches = StreamBatches(x, self._images_of_batch, steps)
         else:

@@ -192,7 +192,8 @@ def test_a_model_trains_on_it_for_as_many_steps_as_it_is_told(images):
         losses.append(model.fit(flow, steps_per_epoch=10 // 3, epochs=3, validation_data=valid, verbose=0).history)
         assert model.optimizer.iterations == 9
         model.fit(flow, epochs=2, verbose=0)
-        assert model.optimizer.iterations == 9 + 2 * 4
+        model.fit(flow, steps_per_epoch=len(images) / 3, verbose=0)
+        assert model.optimizer.iterations == 9 + 2 * 4 + 4
     assert losses[0] == losses[1] and len(losses[0]["val_loss"]) == 3
     assert model.predict(ImageDataGenerator().flow(images, batch_size=3, shuffle=False), verbose=0).shape == (10, 2)
 

@@ -309,6 +309,7 @@ VALUE_ERRORS = {
     "model.fit(x, y, class_weight={'a': 1})": "class_weight ... dictionary ... {'a': 1}",
     "model.fit(x, y, initial_epoch=-1)": "initial_epoch ... at least 0, got -1",
     "model.fit(x, y, steps_per_epoch=0)": "steps_per_epoch ... at least 1, got 0",
+    "model.fit(x, y, steps_per_epoch=np.inf)": "steps_per_epoch ... integer of at least 1, got inf",
     "model.fit(x, y, validation_freq=0)": "validation_freq ... at least 1, got 0",
     "model.fit(x, y, callbacks=['stop'])": "callbacks ... EarlyStopping() ... 'stop'",
     "model.fit(x, y, callbacks=callbacks.EarlyStopping)": "callbacks ... EarlyStopping(), got <class",
