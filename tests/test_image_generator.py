@@ -209,7 +209,7 @@ GENERATOR = "ImageDataGenerator"
         ("{}(zca_whitening=True)", ValueError, "no zca_whitening=True; a preprocessing_function may"),
         ("{}(brightness_range=[0.5, 1])", ValueError, "no brightness_range="),
         ("{}(channel_shift_range=20.0)", ValueError, "no channel_shift_range=20.0"),
-        ("{}(fill_mode='wrap')", ValueError, "fill_mode must be one of 'nearest', 'constant', got 'wrap'"),
+        ("{}(fill_mode='wrap')", ValueError, "fill_mode must be 'nearest' or 'constant', got 'wrap'"),
         ("{}(zoom_range=[1, 2, 3])", ValueError, "zoom_range must be a number or a pair of them, got"),
         ("{}(data_format='channels_first')", ValueError, "no data_format='channels_first'; .* use 'channels_last'"),
         ("{}(interpolation_order=3)", ValueError, "no interpolation_order=3; .* use 1"),

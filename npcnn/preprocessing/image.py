@@ -8,6 +8,7 @@ It is here for programs that use it; `npcnn.augmentation.augment` bends images, 
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from npcnn.checks import as_array, check_count, check_dtype, check_fraction, che
 from npcnn.keras_arguments import check_neutral, find_attribute
 from npcnn.utils import PyDataset
 
-BORDERS = {"nearest": "edge", "constant": "constant"}  # fill_mode -> what np.pad calls it
-NO_NEED_OF_FIT = "the generator has seen no images to take means of; call generator.fit(x_train) first"
+NOT_FITTED = "the generator has seen no images to take means of; call generator.fit(x_train) first"
 
 
+@dataclass(eq=False)
 class ImageDataGenerator:
     """Random variants of images, and their values brought to a common scale.
 
@@ -53,57 +54,49 @@ class ImageDataGenerator:
         ValueError: an argument is out of range, or asks for what npcnn has not.
     """
 
+    featurewise_center: bool = False
+    samplewise_center: bool = False
+    featurewise_std_normalization: bool = False
+    samplewise_std_normalization: bool = False
+    zca_whitening: bool = False
+    zca_epsilon: float = 1e-6
+    rotation_range: float = 0
+    width_shift_range: Any = 0.0
+    height_shift_range: Any = 0.0
+    brightness_range: Any = None
+    shear_range: float = 0.0
+    zoom_range: Any = 0.0
+    channel_shift_range: float = 0.0
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rescale: float | None = None
+    preprocessing_function: Callable | None = None
+    data_format: str | None = None
+    validation_split: float = 0.0
+    interpolation_order: int = 1
+    dtype: Any = None
+
     if not TYPE_CHECKING:
         __getattr__ = find_attribute  # says what to use instead of other methods of Keras'
 
-    def __init__(
-        self,
-        featurewise_center: bool = False,
-        samplewise_center: bool = False,
-        featurewise_std_normalization: bool = False,
-        samplewise_std_normalization: bool = False,
-        zca_whitening: bool = False,
-        zca_epsilon: float = 1e-6,
-        rotation_range: float = 0,
-        width_shift_range: Any = 0.0,
-        height_shift_range: Any = 0.0,
-        brightness_range: Any = None,
-        shear_range: float = 0.0,
-        zoom_range: Any = 0.0,
-        channel_shift_range: float = 0.0,
-        fill_mode: str = "nearest",
-        cval: float = 0.0,
-        horizontal_flip: bool = False,
-        vertical_flip: bool = False,
-        rescale: float | None = None,
-        preprocessing_function: Callable | None = None,
-        data_format: str | None = None,
-        validation_split: float = 0.0,
-        interpolation_order: int = 1,
-        dtype: Any = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         kind = type(self).__name__
-        check_neutral(kind, {"data_format": data_format, "interpolation_order": interpolation_order})
-        lacking = dict(zca_whitening=zca_whitening, brightness_range=brightness_range)
-        for name, value in (lacking | {"channel_shift_range": channel_shift_range}).items():
-            if value:
+        check_neutral(kind, {name: getattr(self, name) for name in ("data_format", "interpolation_order")})
+        for name in ("zca_whitening", "brightness_range", "channel_shift_range"):
+            if value := getattr(self, name):
                 raise ValueError(f"{kind}: npcnn has no {name}={value!r}; a preprocessing_function may do it")
-        if fill_mode not in BORDERS:
-            raise ValueError(f"{kind}: fill_mode must be one of {', '.join(map(repr, BORDERS))}, got {fill_mode!r}")
-        zoom = (1 - zoom_range, 1 + zoom_range) if np.ndim(zoom_range) == 0 else tuple(zoom_range)
-        if len(zoom) != 2:
-            raise ValueError(f"{kind}: zoom_range must be a number or a pair of them, got {zoom_range!r}")
-        self.zoom_range, self.rotation_range, self.shear_range = zoom, rotation_range, shear_range
-        self.width_shift_range, self.height_shift_range = width_shift_range, height_shift_range
-        self.horizontal_flip, self.vertical_flip = horizontal_flip, vertical_flip
-        self.border = {"mode": BORDERS[fill_mode]} | ({"constant_values": cval} if fill_mode == "constant" else {})
-        self.samplewise_center = samplewise_center or samplewise_std_normalization
-        self.featurewise_center = featurewise_center or featurewise_std_normalization
-        self.samplewise_std_normalization = samplewise_std_normalization
-        self.featurewise_std_normalization = featurewise_std_normalization
-        self.rescale, self.preprocessing_function = rescale, preprocessing_function
-        self.validation_split = check_fraction(f"{kind}: validation_split", validation_split)
-        self.dtype = check_dtype(f"{kind}: dtype", dtype or defaults.floatx)
+        if self.fill_mode not in ("nearest", "constant"):
+            raise ValueError(f"{kind}: fill_mode must be 'nearest' or 'constant', got {self.fill_mode!r}")
+        if np.ndim(self.zoom_range) == 0:
+            self.zoom_range = 1 - self.zoom_range, 1 + self.zoom_range
+        if len(self.zoom_range) != 2:
+            raise ValueError(f"{kind}: zoom_range must be a number or a pair of them, got {self.zoom_range!r}")
+        self.validation_split = check_fraction(f"{kind}: validation_split", self.validation_split)
+        self.dtype = check_dtype(f"{kind}: dtype", self.dtype or defaults.floatx)
+        self.samplewise_center |= self.samplewise_std_normalization
+        self.featurewise_center |= self.featurewise_std_normalization
         self.mean = self.std = None
         self.rng = check_seed("seed", defaults.seed)
 
@@ -171,7 +164,7 @@ class ImageDataGenerator:
         if self.samplewise_std_normalization:
             x /= x.std(axis=axes, keepdims=True) + 1e-6
         if self.featurewise_center and self.mean is None:
-            warnings.warn(f"featurewise_center: {NO_NEED_OF_FIT}", stacklevel=2)
+            warnings.warn(f"featurewise_center: {NOT_FITTED}", stacklevel=2)
         if self.mean is not None:
             x -= self.mean
         if self.std is not None:
@@ -189,15 +182,17 @@ class ImageDataGenerator:
         rotation = np.radians(rng.uniform(-1, 1, N) * self.rotation_range)
         shear = np.radians(rng.uniform(-1, 1, N) * self.shear_range)
         t = np.stack([shifts(self.height_shift_range, H, N, rng), shifts(self.width_shift_range, W, N, rng)], axis=-1)
-        zoom = rng.uniform(*self.zoom_range, (2, N))
+        low, high = self.zoom_range
+        zoom = rng.uniform(low, high, (2, N))
         flip = [rng.choice([1, -1 if mirror else 1], N) for mirror in (self.vertical_flip, self.horizontal_flip)]
         zero, one, cos, sin = np.zeros(N), np.ones(N), np.cos(rotation), np.sin(rotation)
         rotated = [[cos, sin], [-sin, cos]]
         sheared = [[np.cos(shear), zero], [-np.sin(shear), one]]
         scaled = [[zoom[0] * flip[0], zero], [zero, zoom[1] * flip[1]]]
+        beyond = {"mode": "edge"} if self.fill_mode == "nearest" else {"constant_values": self.cval}
         R = of_each(rotated)
         A, field = R @ of_each(sheared) @ of_each(scaled), np.zeros((N, 2, H, W), np.float32)
-        return warp(x, A, (R @ t[..., None])[..., 0], field, **self.border)
+        return warp(x, A, (R @ t[..., None])[..., 0], field, **beyond)
 
     def _images(self, method: str, x: Any) -> np.ndarray:
         x = as_array(f"{method}: x", x).astype(self.dtype, copy=False)
@@ -216,23 +211,22 @@ def shifts(limit: Any, size: int, N: int, rng: np.random.Generator) -> np.ndarra
     return drawn * (size if np.max(limit) < 1 else 1)
 
 
+@dataclass(eq=False)
 class NumpyArrayIterator(PyDataset):
     """What `ImageDataGenerator.flow` returns: `len(flow)` batches a pass, `flow[i]` one, `next(flow)` the next."""
 
-    def __init__(
-        self,
-        generator: ImageDataGenerator,
-        x: np.ndarray,
-        y: np.ndarray | None,
-        weights: np.ndarray | None,
-        batch_size: int,
-        shuffle: bool,
-        rng: np.random.Generator,
-    ) -> None:
+    generator: ImageDataGenerator
+    x: np.ndarray
+    y: np.ndarray | None
+    sample_weight: np.ndarray | None
+    batch_size: int
+    shuffle: bool
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.generator, self.x, self.y, self.sample_weight = generator, x, y, weights
-        self.n, self.batch_size = len(x), check_count("flow: batch_size", batch_size)
-        self.shuffle, self.rng, self.batch_index = shuffle, rng, 0
+        check_count("flow: batch_size", self.batch_size)
+        self.n, self.batch_index = len(self.x), 0
         self.on_epoch_end()
 
     def __len__(self) -> int:
