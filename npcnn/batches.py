@@ -24,6 +24,7 @@ class Batches:
     """
 
     group = 1  # how many batches may be in memory at a time
+    endless = False  # whether one pass after another may be in an epoch
 
     def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
         self.length, self.fixed_steps, self.rng = length, steps, rng
@@ -44,7 +45,7 @@ class Batches:
         """Yield the batches of one epoch, from number `first` on; warn if there are less than `steps` asks for."""
         for step in range(first, self.fixed_steps) if self.fixed_steps else count(first):
             batch = next(self.running, None) if self.running else None
-            if batch is None and step == 0:
+            if batch is None and (step == 0 or self.endless):
                 self._begin()
                 batch = next(self.running, None) if self.running else None
             if batch is None:
@@ -148,6 +149,7 @@ class StreamBatches(Batches):
         rng: np.random.Generator | None = None,
     ) -> None:
         self.numbered = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+        self.endless = self.numbered and hasattr(source, "__next__")  # as what ImageDataGenerator.flow returns
         try:
             length = len(source)
         except TypeError:  # Python's way to say that it has none
