@@ -49,33 +49,19 @@ x_train, x_test = (x[..., None] / np.float32(255) for x in (x_train, x_test))  #
 print(f"Data: {source}, {len(x_train):,} images to train on, {len(x_test):,} to evaluate on")
 
 
-class AveragedAdam(optimizers.Adam):
-    """Adam with a learning rate that falls along half a cosine, weight decay, and a running average of the weights w.
+class AveragedAdamW(optimizers.AdamW):
+    """AdamW that keeps a running average of the weights w. After step t = 1, 2, ...,
 
-    At step t = 1, 2, ..., T,
+        average = average + (w - average) (1 - keep),    keep = min(0.9995, (1 + t) / (10 + t))
 
-        lr = highest (1 + cos(pi (t - 1) / T)) / 2
-        w = w - lr decay w,                              and from there Adam's step
-        average = average + (w - average) (1 - keep),     keep = min(ema_momentum, (1 + t) / (10 + t))
-
-    What the gradients do not need goes back to zero, so that less is learned by heart (I. Loshchilov, F. Hutter,
-    "Decoupled weight decay regularization", 2019; the cosine is theirs too: "SGDR", 2017). Each batch pulls w another
-    way; in the average these pulls cancel. It is over few steps at first, while w still has far to go. (B. Polyak,
-    A. Juditsky, "Acceleration of stochastic approximation by averaging", 1992.)
+    Each batch pulls w another way; in the average these pulls cancel. It is over few steps at first, while w still has
+    far to go. (B. Polyak, A. Juditsky, "Acceleration of stochastic approximation by averaging", 1992.)
     """
-
-    def __init__(self, highest: float, steps: int, decay: float = 0.05, ema_momentum: float = 0.9995):
-        super().__init__(highest)
-        self.highest, self.steps = highest, steps
-        self.decay, self.ema_momentum = decay, ema_momentum
 
     def update(self, params, grads):
         """Take one step, and take it into the average."""
-        self.learning_rate = self.highest * (1 + math.cos(math.pi * self.iterations / self.steps)) / 2
-        for w in params.values():
-            w *= 1 - self.learning_rate * self.decay
         super().update(params, grads)
-        keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
+        keep = min(0.9995, (1 + self.iterations) / (10 + self.iterations))
         for key, w in params.items():
             average = self.slot("average", key, w)
             average += (w - average) * (1 - keep)
@@ -102,7 +88,9 @@ def network(optimizer):
 
 
 batch_sizes = [64 if epoch < args.epochs / 2 else 128 for epoch in range(args.epochs)]
-optimizer = AveragedAdam(0.002, steps=sum(math.ceil(len(x_train) / batch_size) for batch_size in batch_sizes))
+steps = sum(math.ceil(len(x_train) / batch_size) for batch_size in batch_sizes)
+# What the gradients do not need decays to zero, so that less is learned by heart.
+optimizer = AveragedAdamW(optimizers.schedules.CosineDecay(0.002, steps), weight_decay=0.05)
 model, averaged = network(optimizer), network("adam")
 model.summary()
 
@@ -110,11 +98,15 @@ averaged.history, start = History(), time.perf_counter()
 bar = tqdm(batch_sizes, desc="Epochs", disable=None)  # none where there is no terminal
 for epoch, batch_size in enumerate(bar):
     began = time.perf_counter()
-    variants = augment(x_train, seed=args.epochs * args.seed + epoch, flip=args.fashion)
-    trained = model.fit(variants, y_train, batch_size, verbose=0)
-    averaged.set_weights(list(optimizer.slots["average"].values()))
-    averaged.history.interrupted = trained.interrupted
-    if trained.interrupted:
+    try:
+        variants = augment(x_train, seed=args.epochs * args.seed + epoch, flip=args.fashion)
+        trained = model.fit(variants, y_train, batch_size, verbose=0)
+        averaged.history.interrupted = trained.interrupted
+    except KeyboardInterrupt:  # Ctrl-C while the images were made: fit was not there to take it
+        averaged.history.interrupted = True
+    if "average" in optimizer.slots:
+        averaged.set_weights(list(optimizer.slots["average"].values()))
+    if averaged.history.interrupted:
         break
     values = {name: value for name, (value,) in trained.history.items()}
     if args.hold_out:

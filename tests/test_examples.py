@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npcnn import History, Sequential, layers, load_model
+from npcnn import History, Sequential, augmentation, layers, load_model
 from npcnn.datasets import mnist
+from npcnn.optimizers import schedules
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -121,7 +122,7 @@ def test_the_best_training_keeps_the_average_of_its_weights_and_lets_the_rate_fa
     printed = capsys.readouterr().out
     assert "100 images to train on, 50 to evaluate on" in printed and "val_accuracy" in printed
     optimizer, model, averaged = (names[name] for name in ("optimizer", "model", "averaged"))
-    assert optimizer.iterations == optimizer.steps == 2 + 1  # two batches of at most 64, then one of at most 128
+    assert optimizer.iterations == names["steps"] == 2 + 1  # two batches of at most 64, then one of at most 128
     saved = load_model("mnist_best.keras")
     for kept, last, average in zip(
         saved.get_weights(), model.get_weights(), optimizer.slots["average"].values(), strict=True
@@ -129,18 +130,30 @@ def test_the_best_training_keeps_the_average_of_its_weights_and_lets_the_rate_fa
         assert np.array_equal(kept, average) and not np.array_equal(kept, last)
     assert len(saved.history.history["val_loss"]) == 2 and averaged.history.epoch == [0, 1]
 
-    # Of two steps, the first has the highest rate and the second half of it. Under a gradient of always 1, Adam's steps
-    # are as long as the rate, but for epsilon.
-    adam = names["AveragedAdam"](1.0, steps=2, decay=0.2, ema_momentum=0.2)
+    # Under a gradient of always 1, Adam's steps are as long as the rate, but for epsilon: 1, then half of a cosine.
+    adam = names["AveragedAdamW"](schedules.CosineDecay(1.0, 2), weight_decay=0.2)
     params, gradient = {"w": np.zeros(1)}, {"w": np.ones(1)}
     adam.update(params, gradient)
-    first = -1 * (1 - 2 / 11)  # (1 + 1) / (10 + 1) is below 0.2
+    first = -1 * (1 - 2 / 11)
     np.testing.assert_allclose([params["w"], adam.slots["average"]["w"]], [[-1], [first]], rtol=1e-5)
     adam.update(params, gradient)
     last = -1 * (1 - 0.5 * 0.2) - 0.5
-    average = first + (last - first) * (1 - 0.2)  # and 0.2 is below (1 + 2) / (10 + 2)
-    assert adam.learning_rate == 0.5
+    average = first + (last - first) * (1 - 3 / 12)
     np.testing.assert_allclose([params["w"], adam.slots["average"]["w"]], [[last], [average]], rtol=1e-5)
+
+
+def test_ctrl_c_while_images_are_made_keeps_what_was_learned_before(made_up, monkeypatch, capsys):
+    def augment(images, seed, flip):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return images
+
+    monkeypatch.setattr(augmentation, "augment", augment)
+    monkeypatch.setattr(sys, "argv", "train_mnist_best.py --data made_up.npz --epochs 3 --output cut.keras".split())
+    names = runpy.run_path(str(EXAMPLES / "train_mnist_best.py"))
+    assert "in epoch 2, at Ctrl-C" in capsys.readouterr().out
+    kept, average = load_model("cut.keras").get_weights(), names["optimizer"].slots["average"].values()
+    assert all(np.array_equal(w, a) for w, a in zip(kept, average, strict=True))
 
 
 def test_the_best_training_takes_clothes_in_place_of_digits(made_up):
