@@ -41,7 +41,7 @@ class Trainer:
     layers: list[Layer]
     kernels: Any
     dtype: Any
-    threads: int | None
+    threads: Any
     rng: np.random.Generator
     input_shape: Shape | None
     output_shape: Any
