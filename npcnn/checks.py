@@ -71,7 +71,8 @@ def check_not_negative(name: str, value: Any) -> float:
 
 def check_fraction(name: str, value: Any, below: str = "below ") -> float:
     """Return value as a float from 0 to below 1, or from 0 to 1 where `below` is empty."""
-    return _number(name, value, f"a number from 0 to {below}1", lambda value: 0 <= value < 1 or (value == 1 and not below))
+    wanted = f"a number from 0 to {below}1"
+    return _number(name, value, wanted, lambda value: 0 <= value < 1 or (value == 1 and not below))
 
 
 def check_number(name: str, value: Any, least: float = -np.inf) -> float:

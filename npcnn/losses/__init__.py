@@ -80,7 +80,9 @@ def get(loss: Any) -> Any:
     """
     loss = made_here(loss, BY_NAME)
     if isinstance(loss, Loss) and type(loss).forward_each is Loss.forward_each and type(loss).forward is Loss.forward:
-        hint = "here a loss has forward_each and backward_each, its gradient; npcnn/losses/mean_errors.py has short ones"
+        hint = (
+            "here a loss has forward_each and backward_each, its gradient; npcnn/losses/mean_errors.py has short ones"
+        )
         raise TypeError(f"loss: {type(loss).__name__} has no forward_each; {hint}")
     if isinstance(loss, str) and loss in BY_NAME:
         return BY_NAME[loss]()
