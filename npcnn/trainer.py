@@ -489,7 +489,8 @@ class Trainer:
         if sample_weight is not None:
             found *= check_sample_weight(f"{prefix}sample_weight", sample_weight, len(x))
         if class_weight is not None:
-            found *= class_weights(y, class_weight, self.output_shape[-1])
+            outputs = self.output_shape[-1]
+            found *= class_weights(y, class_weight, outputs if outputs > 1 else None)
         if np.abs(found).max() > np.finfo(self.dtype).max:
             raise ValueError(f"{prefix}sample_weight must be finite numbers in {self.dtype}, got {np.abs(found).max()}")
         return x, y, found.astype(self.dtype)
