@@ -36,7 +36,8 @@ class WatchedPlan(Plan):
     def __init__(self, *, rate: Any, epoch: int, **parts: Any) -> None:
         super().__init__(**parts)
         self.rate, self.due = rate, epoch
-        self.step, self.batch, self.is_well = 0, None, True
+        self.step, self.is_well = 0, True
+        self.batch: Any = None
 
     def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
         """Do as `Plan.forward`, remember the batch of a step of training, and look at it."""

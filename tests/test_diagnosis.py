@@ -61,7 +61,9 @@ def test_weights_that_are_no_numbers_are_said_to_be_where_it_began():
     model = small()
     model.layers[3].params["bias"][1] = np.nan
     (sentence,) = said(model)
-    assert sentence.startswith("fit: the loss is nan at step 1: Dense 'dense' is the first whose weights are not finite")
+    assert sentence.startswith(
+        "fit: the loss is nan at step 1: Dense 'dense' is the first whose weights are not finite"
+    )
     assert "the weights it started from" in sentence
 
 

@@ -377,7 +377,7 @@ VALUE_ERRORS = {
     r"Adam(name='a\0b')": "Adam: name ... printable characters",
     "losses.MeanSquaredError(name=5)": "MeanSquaredError: name ... printable characters, got 5",
     "metrics.SparseCategoricalAccuracy(name='')": "SparseCategoricalAccuracy: name ... printable characters, got ''",
-    "Accuracy(name='right')": "Accuracy: name must be 'accuracy' or 'acc', got 'right'; SparseCategoricalAccuracy",
+    "Accuracy(name='right')": "Accuracy: name must be 'accuracy' or 'acc', got 'right'; Sparse",
     "Accuracy()(['a'], [[0.1]])": "binary_accuracy: y_true must be numbers ... <U1",
     "Accuracy()([np.nan], [[0.1, 0.2]])": "accuracy: y_true must be numbers, got NaN",
     "Accuracy()([], np.zeros((0, 3)))": "accuracy: y_true must be numbers, one at least, got float64 (0,)",
