@@ -125,9 +125,9 @@ def check_numbers(name: str, y_true: Any, y_pred: Any) -> None:
             raise ValueError(f"{name}: y_true must be numbers, got NaN")
 
 
-def is_answer(y_pred: Any) -> np.ndarray:
+def is_answer(y_pred: Any) -> Any:
     """Return which rows are free of NaN; one with NaN has no highest score, and is not right."""
-    return ~np.isnan(y_pred).any(axis=-1)
+    return True if not np.isnan(np.max(y_pred)) else ~np.isnan(y_pred).any(axis=-1)
 
 
 def same_shape(name: str, y_true: Any, y_pred: Any) -> None:
