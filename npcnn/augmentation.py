@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_count, check_flag, check_fraction, check_positive, check_seed
+from npcnn.checks import as_array, check_flag, check_fraction, check_positive, check_seed, check_threads
 from npcnn.kernels.compile import cached, jit
 from npcnn.threads import Workers, share
 
@@ -57,7 +57,7 @@ def augment(
         TypeError: images is no array of uint8, float32 or float64.
         ValueError: images has other axes, or an argument is out of range.
     """
-    images = np.asarray(images)
+    images = as_array("augment: images", images)
     if images.dtype not in (np.uint8, np.float32, np.float64):
         raise TypeError(f"augment: images must be uint8, float32 or float64, got {images.dtype}")
     if images.ndim != 4:
@@ -69,7 +69,7 @@ def augment(
     check_fraction("augment: scale", scale)
     check_positive("augment: smoothness", smoothness)
     rng = check_seed("augment: seed", seed)
-    threads = None if threads is None else check_count("augment: threads", threads)
+    threads = check_threads("augment: threads", threads)
 
     # All is drawn here, in one thread: so who does which images changes nothing.
     N, H, W, _ = images.shape

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_fraction
+from npcnn.checks import check_fraction, check_not_negative
 
 Batch = tuple[np.ndarray, Any, np.ndarray | None]
 
@@ -205,22 +205,23 @@ def unpack(name: str, given: Any) -> tuple[Any, Any, Any]:
     return x, y, weights
 
 
-def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
-    """Return for each label, or one-hot row, the weight of its class; a class that is not mentioned has weight 1."""
-    is_number = (int, float, np.number)
-    if (
-        not isinstance(class_weight, dict)
-        or not class_weight
-        or any(
-            not isinstance(label, (int, np.integer)) or label < 0 or not isinstance(weight, is_number)
-            for label, weight in class_weight.items()
-        )
-    ):
+def class_weights(y: np.ndarray, class_weight: dict[int, float], classes: int | None = None) -> np.ndarray:
+    """Return for each label, or one-hot row, the weight of its class; a class that is not mentioned has weight 1.
+
+    `classes` is how many there are, if that is known.
+    """
+    if not isinstance(class_weight, dict) or not class_weight:
         raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
-    labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
-    table = np.ones(1 + max(labels.max(initial=0), *class_weight))
     for label, weight in class_weight.items():
-        table[label] = weight
+        is_class = isinstance(label, (int, np.integer)) and type(label) is not bool and label >= 0
+        if not is_class or (classes and label >= classes):
+            most = f", with classes from 0 to {classes - 1}" if classes else ""
+            raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}{most}, got {class_weight!r}")
+        check_not_negative(f"class_weight[{label}]", weight)
+    labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
+    table = np.ones(1 + labels.max(initial=0))
+    for label, weight in class_weight.items():
+        table[label : label + 1] = weight
     return table[labels]
 
 

@@ -5,9 +5,11 @@ What they decide, and when, is what Keras' callbacks of these names decide. `npc
 methods is called; one of your own is a subclass of `Callback`.
 """
 
+import contextlib
 import csv
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,7 +17,15 @@ from typing import Any, TextIO
 import numpy as np
 
 from npcnn import backup
-from npcnn.checks import check_count, check_flag, check_positive
+from npcnn.checks import (
+    check_count,
+    check_flag,
+    check_not_negative,
+    check_number,
+    check_path,
+    check_positive,
+    check_title,
+)
 from npcnn.history import History
 from npcnn.hooks import Callback, CallbackList
 
@@ -54,7 +64,9 @@ class Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         if mode not in ("auto", "min", "max"):
             warnings.warn(f"{type(self).__name__}: mode must be 'auto', 'min' or 'max', got {mode!r}", stacklevel=3)
-        self.monitor, self.min_delta = monitor, abs(min_delta)
+        kind = type(self).__name__
+        self.monitor = check_title(f"{kind}: monitor", monitor)
+        self.min_delta = abs(check_number(f"{kind}: min_delta", min_delta))
         self.best: float | None = None
         self.mode = mode if mode in ("min", "max") else self._mode_of_name()
 
@@ -105,8 +117,11 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.patience = check_count("EarlyStopping: patience", patience, least=0)
+        self.baseline = None if baseline is None else check_number("EarlyStopping: baseline", baseline)
+        self.restore_best_weights = check_flag("EarlyStopping: restore_best_weights", restore_best_weights)
+        self.start_from_epoch = check_count("EarlyStopping: start_from_epoch", start_from_epoch, least=0)
+        self.verbose = verbose
         self.on_train_begin()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -137,7 +152,8 @@ class EarlyStopping(Monitor):
         if self.best_weights is not None:
             if self.verbose:
                 print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
-            self.model.set_weights(self.best_weights)
+            with contextlib.suppress(ValueError):  # NaN since the best epoch is NaN now: there is nothing to restore
+                self.model.set_weights(self.best_weights)
 
 
 class ModelCheckpoint(Monitor):
@@ -168,8 +184,11 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode if save_best_only else "min", 0)
-        self.filepath, self.verbose, self.best = os.fspath(filepath), verbose, initial_value_threshold
-        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        kind, threshold = "ModelCheckpoint", initial_value_threshold
+        self.filepath, self.verbose = os.fspath(check_path(f"{kind}: filepath", filepath)), verbose
+        self.best = None if threshold is None else check_number(f"{kind}: initial_value_threshold", threshold)
+        self.save_best_only = check_flag(f"{kind}: save_best_only", save_best_only)
+        self.save_weights_only = check_flag(f"{kind}: save_weights_only", save_weights_only)
         self.save_freq = save_freq if save_freq == "epoch" else check_count("ModelCheckpoint: save_freq", save_freq)
         self.epoch, self.batches_since = 0, 0
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5", ".hdf5")
@@ -177,6 +196,16 @@ class ModelCheckpoint(Monitor):
             what = "weights" if save_weights_only else "model"
             wanted = f"must end in {' or '.join(endings)} for the {what}"
             raise ValueError(f"ModelCheckpoint: filepath {wanted}, got {self.filepath!r}")
+        try:
+            self.filepath.format_map(defaultdict(int))
+        except (ValueError, LookupError) as error:
+            wanted = "fields like {epoch:02d} or {val_loss:.2f}"
+            raise ValueError(f"ModelCheckpoint: filepath must have {wanted}, got {filepath!r}: {error}") from None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Say now, not after an epoch, that a file cannot hold this model."""
+        if not self.save_weights_only and hasattr(self.model, "to_json"):
+            self.model.to_json()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Take note of the epoch."""
@@ -254,7 +283,9 @@ class ReduceLROnPlateau(Monitor):
         self.factor = check_positive("ReduceLROnPlateau: factor", factor)
         if factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
-        self.patience, self.verbose, self.cooldown, self.min_lr = patience, verbose, cooldown, min_lr
+        self.patience = check_count("ReduceLROnPlateau: patience", patience, least=0)
+        self.cooldown = check_count("ReduceLROnPlateau: cooldown", cooldown, least=0)
+        self.min_lr, self.verbose = check_not_negative("ReduceLROnPlateau: min_lr", min_lr), verbose
         self.on_train_begin()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -290,6 +321,8 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(f"LearningRateScheduler: schedule must be a function (epoch, rate), got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -321,7 +354,10 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, filename: str | os.PathLike, separator: str = ",", append: bool = False) -> None:
-        self.filename, self.separator, self.append = Path(filename), separator, append
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"CSVLogger: separator must be one character, got {separator!r}")
+        self.filename, self.separator = check_path("CSVLogger: filename", filename), separator
+        self.append = check_flag("CSVLogger: append", append)
         self.file: TextIO | None = None
         self.names: list[str] | None = None
 
@@ -371,7 +407,7 @@ class TerminateOnNaN(Callback):
     """
 
     def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = raise_error
+        self.raise_error = check_flag("TerminateOnNaN: raise_error", raise_error)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Look at the loss."""
@@ -469,8 +505,10 @@ class LambdaCallback(Callback):
             **others,
         }
         for name, function in given.items():
-            if not hasattr(Callback, name):
+            if not name.startswith("on_") or not hasattr(Callback, name):
                 raise TypeError(f"LambdaCallback: callbacks have no {name!r}")
+            if not callable(function or print):
+                raise TypeError(f"LambdaCallback: {name} must be a function, got {function!r}")
             if function is not None:
                 setattr(self, name, function)
 

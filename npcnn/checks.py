@@ -6,11 +6,16 @@ do. `name` is what the caller calls the value, with the layer in front where the
 
 import contextlib
 import math
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+LARGEST = float(np.finfo(np.float32).max)
+MOST_THREADS = 1024
 
 # ------------------------------------------------------------------ arguments
 
@@ -36,7 +41,10 @@ def check_steps(name: str, value: Any) -> int | None:
 def check_frequency(name: str, value: Any) -> Callable[[int], bool]:
     """Return a function that says whether it is a number's turn: every so many, or those in a list."""
     if isinstance(value, (list, tuple, range, set)):
-        return lambda number: number in value
+        if not value:
+            raise ValueError(f"{name} must be an integer, or a list of one or more, got {value!r}")
+        numbers = {check_count(f"{name}: each", number) for number in value}
+        return lambda number: number in numbers
     every = check_count(name, value)
     return lambda number: number % every == 0
 
@@ -51,33 +59,57 @@ def check_pair(name: str, value: Any) -> tuple[int, int]:
     return down, across
 
 
+def check_threads(name: str, value: Any) -> int | None:
+    """Return value as a number of threads; None stays None."""
+    if value is not None and check_count(name, value) > MOST_THREADS:
+        raise ValueError(f"{name} must be at most {MOST_THREADS}, got {value!r}")
+    return value
+
+
 def check_positive(name: str, value: Any) -> float:
     """Return value as a float above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
-        raise ValueError(f"{name} must be a positive number, got {value!r}")
-    return float(value)
+    return _number(name, value, "a positive number", lambda value: value > 0)
 
 
 def check_not_negative(name: str, value: Any) -> float:
     """Return value as a float of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
-        raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
-    return float(value)
+    return _number(name, value, "a number from 0 up", lambda value: value >= 0)
 
 
 def check_fraction(name: str, value: Any, below: str = "below ") -> float:
     """Return value as a float from 0 to below 1, or from 0 to 1 where `below` is empty."""
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not is_number or not (0 <= value < 1 or (value == 1 and not below)):
-        raise ValueError(f"{name} must be a number from 0 to {below}1, got {value!r}")
-    return float(value)
+    wanted = f"a number from 0 to {below}1"
+    return _number(name, value, wanted, lambda value: 0 <= value < 1 or (value == 1 and not below))
 
 
 def check_number(name: str, value: Any, least: float = -np.inf) -> float:
     """Return value as a finite float, of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
-        raise ValueError(f"{name} must be a number{'' if least == -np.inf else f' of at least {least}'}, got {value!r}")
+    wanted = f"a number{'' if least == -np.inf else f' of at least {least}'}"
+    return _number(name, value, wanted, lambda value: value >= least)
+
+
+def _number(name: str, value: Any, wanted: str, fits: Callable[[Any], bool]) -> float:
+    """Return value as a float that is finite in float32, too, and fits."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not is_number or not abs(value) < np.inf or not fits(value):
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    if abs(value) > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST:.2g}, the largest number of float32; got {value!r}")
     return float(value)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return value as a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path, as 'model.keras', got {value!r}")
+    return Path(value)
+
+
+def check_title(name: str, value: Any) -> str:
+    """Return what a file is to call an optimizer, a loss or a metric."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{name} must be a text of printable characters, got {value!r}")
+    return value
 
 
 def check_name(owner: str, name: Any) -> str:
@@ -85,6 +117,8 @@ def check_name(owner: str, name: Any) -> str:
     if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.>-]*", name):
         wanted = "letters, digits, '_', '-', '.', '>' (Keras takes no other, no space and no '/')"
         raise ValueError(f"{owner}: name must be {wanted}, got {name!r}")
+    if name == "top_level_model_weights":
+        raise ValueError(f"{owner}: name must not be {name!r}, which means something else in Keras' .h5 files")
     return name
 
 
@@ -117,6 +151,11 @@ def check_seed(name: str, seed: Any) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+def check_rng(name: str, rng: Any) -> np.random.Generator:
+    """Return rng itself, or the random numbers that start from it if it is a seed."""
+    return rng if isinstance(rng, np.random.Generator) else check_seed(f"{name} must be a Generator or a seed; it", rng)
+
+
 # ------------------------------------------------------------------ data
 
 
@@ -125,6 +164,10 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if isinstance(value, dict):
         hint = "the model has one input and one output, so give an array"
         raise TypeError(f"{name} must be an array, got a dictionary with {list(value)}; {hint}")
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise TypeError(f"{name} must have no masked entries, which npcnn cannot leave out; x.filled(0) fills them")
+        value = value.data
     try:
         return np.asarray(value)
     except ValueError:
@@ -140,8 +183,8 @@ def only_array(value: Any, is_one_example: Callable[[np.ndarray], bool] = lambda
     return value[0] if is_list and value[0].ndim and not is_one_example(value[0]) else value
 
 
-def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
-    """Return x as an array (N, *input_shape) of finite numbers, a last axis of one added or taken off."""
+def check_images(name: str, x: Any, input_shape: tuple[int, ...], dtype: str = "float64") -> np.ndarray:
+    """Return x as an array (N, *input_shape) of numbers finite in `dtype`, a last axis of one added or taken off."""
     one_example = (input_shape, (*input_shape, 1), input_shape[:-1] if input_shape[-1] == 1 else None)
     x = as_array(name, only_array(x, lambda array: array.shape in one_example))
     if x.dtype.kind not in "biuf":
@@ -156,9 +199,13 @@ def check_images(name: str, x: Any, input_shape: tuple[int, ...]) -> np.ndarray:
     if len(x) == 0:
         raise ValueError(f"{name} is empty: shape {x.shape}; at least one example is needed")
     # NaN and infinities show in the extremes; an array of flags for all of x is made only to say where.
-    if x.dtype.kind == "f" and not np.isfinite([x.min(), x.max()]).all():
-        where = tuple(int(i) for i in np.unravel_index(np.isfinite(x).argmin(), x.shape))
-        raise ValueError(f"{name} must be finite numbers, got {x[where]} at index {where}")
+    if x.dtype.kind == "f" and not max(-float(x.min()), float(x.max())) <= (largest := float(np.finfo(dtype).max)):
+        fine = np.isfinite(x)
+        if fine.all():
+            fine = (x >= -largest) & (x <= largest)
+        where = tuple(int(i) for i in np.unravel_index(fine.argmin(), x.shape))
+        limit = f" in {dtype}, which ends at {largest:.2g}" if np.isfinite(x[where]) else ""
+        raise ValueError(f"{name} must be finite numbers{limit}, got {x[where]} at index {where}")
     return x
 
 

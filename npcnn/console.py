@@ -5,6 +5,8 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
+
 from npcnn.kernels import rung_of
 from npcnn.layers.conv_relu_max_pool import ConvReLUMaxPool
 from npcnn.layers.max_pool2d import MaxPool2D
@@ -13,7 +15,7 @@ from npcnn.layers.weighted import WeightedLayer
 
 def resolve_verbose(verbose: Any) -> int:
     """Return 0 (silent), 1 (a bar) or 2 (a line when done); "auto" is a bar on a terminal, else a line."""
-    if verbose not in ("auto", 0, 1, 2):
+    if not isinstance(verbose, (str, int, np.integer)) or verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
     return (1 if sys.stdout.isatty() else 2) if verbose == "auto" else int(verbose)
 

@@ -94,7 +94,7 @@ class RandomUniform(Initializer):
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.minval = check_number("RandomUniform: minval", minval)
-        self.maxval = check_number("RandomUniform: maxval", maxval)
+        self.maxval = check_number("RandomUniform: maxval", maxval, least=self.minval)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Return uniform draws."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import losses
-from npcnn.checks import check_count, check_number
+from npcnn.checks import as_array, check_count, check_number, check_title
 from npcnn.keras_arguments import check_neutral
 from npcnn.losses import (  # noqa: F401 (in Keras, they are metrics too)
     MAE,
@@ -41,11 +41,15 @@ class MeanMetricWrapper:
     """
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **arguments: Any) -> None:
-        self.fn, self.name, self.arguments = fn, name or fn.__name__, arguments
+        if not callable(fn):
+            raise ValueError(f"{type(self).__name__}: fn must be a function (y_true, y_pred), got {fn!r}")
+        self.fn, self.arguments = fn, arguments
+        self.name = check_title(f"{type(self).__name__}: name", fn.__name__ if name is None else name)
 
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
         """Return the mean over the batch."""
-        values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.arguments)
+        y_true, y_pred = as_array(f"{self.name}: y_true", y_true), as_array(f"{self.name}: y_pred", y_pred)
+        values = self.fn(y_true, y_pred, **self.arguments)
         return self.finish(float(np.mean(values, dtype=np.float64)))
 
     @staticmethod
@@ -68,13 +72,14 @@ def sparse_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.nd
     A tie goes to the first class.
     """
     labels = class_numbers("sparse_categorical_accuracy", y_true, y_pred)
-    return (np.argmax(y_pred, axis=-1) == labels).astype("float32")
+    return ((np.argmax(y_pred, axis=-1) == labels) & is_answer(y_pred)).astype("float32")
 
 
 def categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """Return 1 where the class of the highest score is the highest of y_true, else 0: (N,), for both (N, K)."""
     same_shape("categorical_accuracy", y_true, y_pred)
-    return (np.argmax(y_pred, axis=-1) == np.argmax(y_true, axis=-1)).astype("float32")
+    right = np.argmax(y_pred, axis=-1) == np.argmax(y_true, axis=-1)
+    return (right & is_answer(y_pred)).astype("float32")
 
 
 def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -104,7 +109,25 @@ def class_numbers(name: str, y_true: Any, y_pred: Any) -> np.ndarray:
     if len(shape) != 2 or np.shape(y_true) not in ((*shape[:1], 1), shape[:1]):
         wanted = "y_true (N,) or (N, 1), class numbers, for y_pred (N, K)"
         raise ValueError(f"{name}: needs {wanted}, got y_true {np.shape(y_true)} for y_pred {shape}")
-    return np.reshape(y_true, len(y_pred))
+    check_numbers(name, y_true, y_pred)
+    labels = np.reshape(y_true, len(y_pred))
+    if not (0 <= labels.min() and labels.max() < shape[1]) or (labels.dtype.kind == "f" and (labels % 1).any()):
+        raise ValueError(f"{name}: y_true must be whole numbers from 0 to {shape[1] - 1}, got {labels[:3]}")
+    return labels
+
+
+def check_numbers(name: str, y_true: Any, y_pred: Any) -> None:
+    """Refuse labels and predictions that are no numbers, or none at all."""
+    for argument, array in (("y_true", np.asarray(y_true)), ("y_pred", np.asarray(y_pred))):
+        if array.dtype.kind not in "biuf" or array.size == 0:
+            raise ValueError(f"{name}: {argument} must be numbers, one at least, got {array.dtype} {array.shape}")
+        if argument == "y_true" and array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError(f"{name}: y_true must be numbers, got NaN")
+
+
+def is_answer(y_pred: Any) -> Any:
+    """Return which rows are free of NaN; one with NaN has no highest score, and is not right."""
+    return True if not np.isnan(np.max(y_pred)) else ~np.isnan(y_pred).any(axis=-1)
 
 
 def same_shape(name: str, y_true: Any, y_pred: Any) -> None:
@@ -112,6 +135,7 @@ def same_shape(name: str, y_true: Any, y_pred: Any) -> None:
     if np.shape(y_true) != np.shape(y_pred):
         got = f"y_true {np.shape(y_true)} for y_pred {np.shape(y_pred)}"
         raise ValueError(f"{name}: needs y_true and y_pred of one shape, got {got}")
+    check_numbers(name, y_true, y_pred)
 
 
 def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
@@ -137,14 +161,17 @@ class Accuracy(MeanMetricWrapper):
     Shapes: y_pred (N, K); y_true (N,) or (N, 1) class numbers, or (N, K) one-hot. A tie goes to the first class.
 
     Args:
-        name: its name in the history; "acc" as a metric is short for Accuracy("acc").
+        name: its name in the history, "accuracy" or "acc"; a file has no other for it.
         dtype: accepted because Keras has it.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit, or there is no number; it has another name.
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
+        if type(self) is Accuracy and name not in ("accuracy", "acc"):
+            hint = "SparseCategoricalAccuracy and its like take any name"
+            raise ValueError(f"Accuracy: name must be 'accuracy' or 'acc', got {name!r}; {hint}")
         super().__init__(accuracy, name)
 
 
@@ -166,7 +193,7 @@ class BinaryAccuracy(MeanMetricWrapper):
     """Accuracy for outputs that are yes or no: see `binary_accuracy`."""
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
-        super().__init__(binary_accuracy, name, threshold=threshold)
+        super().__init__(binary_accuracy, name, threshold=check_number(f"{name}: threshold", threshold))
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
@@ -234,7 +261,8 @@ class Precision:
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.name = name or type(self).__name__.lower()
+        kind = type(self).__name__
+        self.name = check_title(f"{kind}: name", kind.lower() if name is None else name)
         check_neutral(self.name, {"top_k": top_k, "class_id": class_id})
         self.thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
         self.threshold = 0.5 if thresholds is None else check_number(f"{self.name}: thresholds", thresholds)

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from npcnn import defaults
-from npcnn.checks import check_count, check_dtype, check_flag, check_name, check_seed
+from npcnn.checks import (
+    check_dtype,
+    check_flag,
+    check_name,
+    check_optional_count,
+    check_path,
+    check_rng,
+    check_seed,
+    check_threads,
+)
 from npcnn.console import summary_table
 from npcnn.keras_arguments import check_neutral
 from npcnn.kernels import DEFAULT, check_rung
@@ -61,7 +70,7 @@ class Sequential(Trainer, Layer):
         self.kernels = self.model_kernels = check_rung(kernels, "Sequential")
         self.dtype = check_dtype("Sequential: dtype", defaults.floatx if dtype is None else dtype)
         seed = defaults.seed if isinstance(seed, str) and seed == "default" else seed
-        self.threads = None if threads is None else check_count("Sequential: threads", threads)
+        self.threads = threads
         self.rng, self.seeded = check_seed("Sequential: seed", seed), seed is not None
         self.layers: list[Layer] = []
         self.given_shape: Shape | None = None  # the Input's
@@ -99,6 +108,8 @@ class Sequential(Trainer, Layer):
         if (name is None) == (index is None):
             raise ValueError(f"get_layer: give a name or an index, got name={name!r}, index={index!r}")
         if index is not None:
+            if not isinstance(index, (int, np.integer)):
+                raise ValueError(f"get_layer: index must be an integer, got {index!r}")
             if not -len(self.layers) <= index < len(self.layers):
                 raise ValueError(f"get_layer: there is no layer {index}; the model has {len(self.layers)} layers")
             return self.layers[index]
@@ -123,7 +134,7 @@ class Sequential(Trainer, Layer):
         if not self.layers:
             raise ValueError("Sequential: there are no layers to build; call add(layer) first")
         with self._as_it_was_if_refused():
-            rng = self.rng if rng is None else np.random.default_rng(rng)
+            rng = self.rng if rng is None else check_rng("build: rng", rng)
             for layer in self.layers:
                 shape = self._build_layer(layer, shape, rng)
             self.input_shape = first
@@ -228,6 +239,15 @@ class Sequential(Trainer, Layer):
     # ------------------------------------------------------------------ look at it, keep it
 
     @property
+    def threads(self) -> int | None:
+        """How many threads work on a batch; it may be set at any time."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, value: int | None) -> None:
+        self._threads = check_threads("Sequential: threads", value)
+
+    @property
     def params(self) -> dict[str, np.ndarray]:  # type: ignore[override]
         """Every parameter, under the key "layer/parameter"; the arrays themselves, not copies."""
         return {f"{layer.name}/{key}": p for layer in self.layers for key, p in layer.params.items()}
@@ -280,6 +300,10 @@ class Sequential(Trainer, Layer):
             print_fn: what gets the table, in place of `print`.
             expand_nested: whether a model within the model is shown layer by layer.
         """
+        check_optional_count("summary: line_length", line_length)
+        check_flag("summary: expand_nested", expand_nested)
+        if not callable(print_fn or print):
+            raise TypeError(f"summary: print_fn must be a function like print, got {print_fn!r}")
         steps = [] if self.output_shape is None else self._plan().steps
         layers = [inner for layer in self.layers for inner in layer.in_line()] if expand_nested else self.layers
         (print_fn or print)(summary_table(self, layers, steps))
@@ -312,8 +336,10 @@ class Sequential(Trainer, Layer):
 
         if save_format not in (None, "keras", "h5"):
             raise ValueError(f"save: save_format must be 'keras' or 'h5', got {save_format!r}")
+        check_flag("save: overwrite", overwrite)
+        check_flag("save: include_optimizer", include_optimizer)
         self._need_weights("save")
-        keras_format.write(self, filepath, overwrite, include_optimizer)
+        keras_format.write(self, check_path("save: filepath", filepath), overwrite, include_optimizer)
 
     def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True) -> None:
         """Write the weights, and the optimizer's state if there is one, to a file that Keras can load too.
@@ -328,7 +354,8 @@ class Sequential(Trainer, Layer):
         from npcnn import keras_format
 
         self._need_weights("save_weights")
-        keras_format.write_weights(self, filepath, overwrite)
+        path = check_path("save_weights: filepath", filepath)
+        keras_format.write_weights(self, path, check_flag("save_weights: overwrite", overwrite))
 
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, by_name: bool = False) -> None:
         """Replace the weights by those in a file, which were of a model with the same shapes.
@@ -346,7 +373,7 @@ class Sequential(Trainer, Layer):
 
         check_neutral("load_weights", {"skip_mismatch": skip_mismatch, "by_name": by_name})
         self._need_weights("load_weights")
-        keras_format.read_weights(self, filepath)
+        keras_format.read_weights(self, check_path("load_weights: filepath", filepath))
 
     def get_config(self) -> dict[str, Any]:
         """Return a description of the layers, as Keras gives it: names, shapes and arguments, no weights."""
@@ -406,10 +433,11 @@ def load_model(
     if kernels is not None:
         given["kernels"] = check_rung(kernels, "load_model")
     if threads is not None:
-        given["threads"] = check_count("load_model: threads", threads)
+        given["threads"] = check_threads("load_model: threads", threads)
     if not isinstance(seed, str) or seed != "saved":
         check_seed("load_model: seed", seed)
         given["seed"] = seed
+    filepath = check_path("load_model: filepath", filepath)
     return keras_format.read(filepath, Sequential, check_flag("load_model: compile", compile), **given)
 
 

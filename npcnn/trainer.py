@@ -14,6 +14,7 @@ from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, class_wei
 from npcnn.checks import (
     as_array,
     check_count,
+    check_flag,
     check_frequency,
     check_images,
     check_labels,
@@ -24,6 +25,7 @@ from npcnn.checks import (
     only_array,
 )
 from npcnn.console import Progress, resolve_verbose
+from npcnn.diagnosis import watched
 from npcnn.history import History
 from npcnn.hooks import CallbackList
 from npcnn.keras_arguments import ATTRIBUTES, check_neutral
@@ -33,6 +35,7 @@ from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import WeightedMean
 from npcnn.metrics import get as metric_named
+from npcnn.ownership import check_owner, in_training
 from npcnn.planning import make_plan
 from npcnn.threads import Workers, flag_interrupt, share
 from npcnn.training import Plan, train_step
@@ -44,7 +47,7 @@ class Trainer:
     layers: list[Layer]
     kernels: Any
     dtype: Any
-    threads: int | None
+    threads: Any
     rng: np.random.Generator
     input_shape: Shape | None
     output_shape: Any
@@ -93,6 +96,11 @@ class Trainer:
         if loss_weights is not None and metrics is None:
             raise ValueError(f"compile: its third argument is loss_weights, as in Keras; use metrics={loss_weights!r}")
         check_neutral("compile", {"loss_weights": loss_weights, **old})
+        if run_eagerly is not None:
+            check_flag("compile: run_eagerly", run_eagerly)
+        check_optional_count("compile: steps_per_execution", steps_per_execution)
+        if jit_compile not in ("auto", None):
+            check_flag("compile: jit_compile", jit_compile)
         loss = of_the_output("loss", loss)
         if isinstance(loss, (list, tuple)) and len(loss) == 1:
             loss = loss[0]
@@ -104,8 +112,7 @@ class Trainer:
         names = ["loss", *(metric.name for metric in measured)]
         if len(set(names)) < len(names):
             raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
-        if found[2] is not self.optimizer and isinstance(found[2], optimizers.Optimizer) and found[2].slots:
-            raise ValueError(f"optimizer: this {type(found[2]).__name__} has trained another model; make a new one")
+        check_owner("optimizer", found[2], self)
         last = self.layers[-1].in_line()[-1].split_activation()[-1] if self.layers else None
         if isinstance(last, Softmax) and getattr(found[0], "from_logits", False):
             warnings.warn("from_logits=True, but the model ends in softmax; was this intended?", stacklevel=2)
@@ -172,18 +179,19 @@ class Trainer:
         check_neutral("fit", old)
         self._need_compile("fit")
         epochs, initial_epoch = check_count("epochs", epochs), check_count("initial_epoch", initial_epoch, least=0)
+        check_flag("shuffle", shuffle)
         verbose, rng = resolve_verbose(verbose), self.rng if seed is None else check_seed("seed", seed)
         due = check_frequency("validation_freq", validation_freq)
-        with self._as_it_was_if_refused():
+        with in_training("fit", self), self._as_it_was_if_refused():
             weights, order = (sample_weight, class_weight), rng if shuffle else None
             size = check_optional_count("batch_size", batch_size, 32)
             steps = check_steps("steps_per_epoch", steps_per_epoch)
             train = self._batches("", x, y, weights, size, steps, order)
+            size = check_optional_count("validation_batch_size", validation_batch_size, size)
+            steps = check_steps("validation_steps", validation_steps)
             valid: Batches | None = None
             if validation_data is not None:
                 xv, yv, weights = unpack("validation_data", validation_data)
-                size = check_optional_count("validation_batch_size", validation_batch_size, size)
-                steps = check_steps("validation_steps", validation_steps)
                 valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
             elif isinstance(train, ArrayBatches):
                 train, valid = train.split(validation_split)
@@ -192,12 +200,12 @@ class Trainer:
             params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
             hooks = CallbackList(callbacks, self, params, last=History())
 
-        plan, progress = self._plan(), None
+        plan, progress = watched(self._plan(), self, train), None
         logs: dict[str, float] = {}
         self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
         self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
         self.stop_training = history.interrupted = False
-        with Workers(self.threads), flag_interrupt(history):
+        with in_training("fit", self), Workers(self.threads), flag_interrupt(history):
             hooks.call("on_train_begin")
             train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
             for epoch in range(self.place.epoch, epochs):
@@ -268,9 +276,10 @@ class Trainer:
             ValueError: the data is unusable; the weights are as before.
         """
         self._need_compile("train_on_batch")
-        with self._as_it_was_if_refused():
+        check_flag("return_dict", return_dict)
+        with in_training("train_on_batch", self), self._as_it_was_if_refused():
             x, y, weights = self._batch("", x, y, (sample_weight, class_weight))
-        with Workers(self.threads):
+        with in_training("train_on_batch", self), Workers(self.threads):
             totals = train_step(self._plan(), self.optimizer, self.trainable_params, x, y, self.rng, weights)
         return self._as_asked(self._named(totals), return_dict)
 
@@ -303,6 +312,7 @@ class Trainer:
             ValueError: the data is unusable.
         """
         check_neutral("evaluate", old)
+        check_flag("return_dict", return_dict)
         self._need_compile("evaluate")
         if is_stream(x):
             self._need_weights("evaluate")
@@ -318,7 +328,8 @@ class Trainer:
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> float | list[float] | dict[str, float]:
         """Return what `evaluate` would, of these examples as one batch."""
-        return self.evaluate(x, y, len(x), verbose=0, sample_weight=sample_weight, return_dict=return_dict)
+        size = max(1, len(x)) if hasattr(x, "__len__") else 1
+        return self.evaluate(x, y, size, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
     def _test_epoch(
         self, plan: Plan, batches: Batches, hooks: CallbackList, progress: Progress | None = None
@@ -379,7 +390,7 @@ class Trainer:
         if is_stream(x):
             batches: Batches = StreamBatches(x, self._images_of_batch, steps)
         else:
-            batches = ArrayBatches(check_images("x", x, self.input_shape), None, None, size, steps)
+            batches = ArrayBatches(check_images("x", x, self.input_shape, self.dtype), None, None, size, steps)
         outputs: list[np.ndarray] = []
         plan, verbose = self._plan_of_predict(), resolve_verbose(verbose)
         hooks = CallbackList(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
@@ -409,12 +420,13 @@ class Trainer:
             RuntimeError: before build.
             ValueError: the data is unusable.
         """
+        training = check_flag("training", False if training is None else training)
         if self.input_shape is None:
             self._build_for("x", x)
         with Workers(self.threads):
-            x = check_images("x", x, self.input_shape)
+            x = check_images("x", x, self.input_shape, self.dtype)
             plan = self._plan_of_predict()
-            output, caches = plan.forward(x, bool(training), self.rng)
+            output, caches = plan.forward(x, training, self.rng)
             if training:
                 plan.update_state(caches)
             return output.view(Array)
@@ -487,7 +499,10 @@ class Trainer:
         if sample_weight is not None:
             found *= check_sample_weight(f"{prefix}sample_weight", sample_weight, len(x))
         if class_weight is not None:
-            found *= class_weights(y, class_weight)
+            outputs = self.output_shape[-1]
+            found *= class_weights(y, class_weight, outputs if outputs > 1 else None)
+        if np.abs(found).max() > np.finfo(self.dtype).max:
+            raise ValueError(f"{prefix}sample_weight must be finite numbers in {self.dtype}, got {np.abs(found).max()}")
         return x, y, found.astype(self.dtype)
 
     def _build_for(self, name: str, x: Any) -> None:
@@ -499,10 +514,10 @@ class Trainer:
 
     def _images_of_batch(self, i: int, batch: Any) -> Batch:
         x = batch[0] if isinstance(batch, tuple) else batch
-        return check_images(f"batch {i}: x", x, self.input_shape), None, None
+        return check_images(f"batch {i}: x", x, self.input_shape, self.dtype), None, None
 
     def _check_examples(self, prefix: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        x = check_images(f"{prefix}x", x, self.input_shape)
+        x = check_images(f"{prefix}x", x, self.input_shape, self.dtype)
         y = check_labels(f"{prefix}y", y, len(x))
         if callable(getattr(self.loss, "check_labels", None)):
             try:

@@ -27,24 +27,27 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """
     given = as_array("to_categorical: x", x)
     try:
-        labels = given.astype(np.int64)
-    except (TypeError, ValueError):
+        labels = given.real.astype(np.int64)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"to_categorical: x must be whole numbers, got dtype {given.dtype}") from None
-    if given.dtype.kind == "f" and (labels != given).any():
+    if given.dtype.kind in "fc" and (labels != given).any():
         raise ValueError(f"to_categorical: x must be whole numbers, got {given[labels != given][0]}")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
+    if labels.size and labels.min() < 0:
+        raise ValueError(f"to_categorical: x must be from 0 up, got {labels.min()}")
     if not num_classes:
         if labels.size == 0:
             raise ValueError("to_categorical: x is empty; give num_classes")
         num_classes = int(labels.max()) + 1
     check_count("to_categorical: num_classes", num_classes)
-    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(
-            f"to_categorical: x must be from 0 to {num_classes - 1} for {num_classes} classes, got {wrong}"
-        )
-    return (labels[..., None] == np.arange(num_classes)).astype(np.float64)
+    if labels.size and labels.max() >= num_classes:
+        wanted = f"from 0 to {num_classes - 1} for {num_classes} classes"
+        raise ValueError(f"to_categorical: x must be {wanted}, got {labels.max()}")
+    try:
+        return (labels[..., None] == np.arange(num_classes)).astype(np.float64)
+    except MemoryError:
+        raise ValueError(f"to_categorical: {num_classes:,} classes need more memory than there is") from None
 
 
 def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
@@ -53,7 +56,12 @@ def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
     Where a norm is 0, x is left as it is.
     """
     x = as_array("normalize: x", x)
-    norms = np.linalg.norm(x, order, axis, keepdims=True)
+    if x.dtype.kind not in "biuf" or not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"normalize: x must be numbers with an axis {axis}, got {x.dtype} of shape {x.shape}")
+    try:
+        norms = np.linalg.norm(x, order, axis, keepdims=True)
+    except ValueError:
+        raise ValueError(f"normalize: order must be a number, got {order!r}") from None
     return x / np.where(norms == 0, 1, norms)
 
 
@@ -84,6 +92,8 @@ Sequence = PyDataset  # its older name
 
 def set_random_seed(seed: int) -> None:
     """Seed models made from now on that are told no seed of their own, and Python's and NumPy's random numbers."""
-    defaults.seed = check_count("set_random_seed: seed", seed, least=0)
+    if check_count("set_random_seed: seed", seed, least=0) >= 2**32:
+        raise ValueError(f"set_random_seed: seed must be below 2**32, as NumPy's, got {seed}")
+    defaults.seed = seed
     random.seed(seed)
     np.random.seed(seed)

@@ -412,11 +412,30 @@ def test_a_csv_logger_writes_a_line_an_epoch_and_goes_on_behind_them(run, tmp_pa
     assert len(path.read_text().splitlines()) == 2
 
 
+def test_a_checkpoint_of_a_model_that_no_file_can_hold_is_refused_before_the_first_step(make_model, make_images, path):
+    model = make_model()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[lambda y_true, y_pred: 0.5])
+    with pytest.raises(ValueError, match="metric '<lambda>' of class MeanMetricWrapper cannot be saved"):
+        model.fit(*make_images(8), verbose=0, callbacks=ModelCheckpoint(path))
+    assert model.optimizer.iterations == 0
+    weights_only = ModelCheckpoint(path.with_suffix(".weights.h5"), save_weights_only=True)
+    model.fit(*make_images(8), verbose=0, callbacks=weights_only)
+
+
+def test_the_best_weights_of_a_training_that_came_to_nothing_are_not_restored(make_model, make_images):
+    model = make_model("sgd")
+    for w in model.weights:
+        w *= np.nan
+    model.fit(*make_images(8), verbose=0, callbacks=EarlyStopping("accuracy", restore_best_weights=True))
+    assert np.isnan(model.get_weights()[0]).all()
+
+
 @pytest.mark.parametrize("raise_error", [False, True])
 def test_a_loss_that_is_no_number_ends_training(make_model, make_images, raise_error, capsys):
     x, y = make_images(12)
     model = make_model("sgd")
-    model.set_weights([w * np.nan for w in model.get_weights()])
+    for w in model.weights:
+        w *= np.nan
     fit = lambda: model.fit(x, y, 4, 3, 0, [TerminateOnNaN(raise_error)])  # noqa: E731
     if raise_error:
         with pytest.raises(RuntimeError, match="the loss is nan at batch 0"):

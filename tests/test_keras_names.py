@@ -260,7 +260,7 @@ def test_to_categorical_and_normalize_are_keras():
     ("x", "classes", "words"),
     [
         ([0, 3], 3, "x must be from 0 to 2 for 3 classes, got 3"),
-        ([0, -1], None, "x must be from 0 to 0 for 1 classes, got -1"),
+        ([0, -1], None, "x must be from 0 up, got -1"),
         ([0.5, 1], None, "x must be whole numbers, got 0.5"),
         ([np.nan, 1], None, "x must be whole numbers, got nan"),
         (["a"], None, "x must be whole numbers, got dtype <U1"),

@@ -189,7 +189,7 @@ def test_panels_that_are_left_over_stay_empty():
         ({"y_true": LABELS + 1}, "y_true goes up to 4, probabilities has 4 classes"),
         ({"y_true": LABELS - 1}, "y_true must be class numbers from 0"),
         ({"images": IMAGES[:0], "y_true": LABELS[:0], "probabilities": PROBABILITIES[:0]}, "N at least 1"),
-        ({"count": 0}, "count must be at least 1, got 0"),
+        ({"count": 0}, "count must be an integer of at least 1, got 0"),
     ],
 )
 def test_mistakes_that_cannot_be_drawn_are_refused(changed, message):

@@ -64,6 +64,8 @@ def load_data(
         ImportError: "tfds" without tensorflow-datasets.
     """
     if path is not None:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path must be a path, got {path!r}")
         source = path if os.path.isfile(path) else "auto"
     source = resolve(source)
     if source == "tfds":

@@ -27,6 +27,7 @@ import numpy as np
 
 from npcnn import kernels as ladder
 from npcnn import optimizers
+from npcnn.checks import check_path
 from npcnn.datasets import mnist
 from npcnn.keras_format.archive import write_file
 from npcnn.layers.activation import Activation
@@ -76,7 +77,9 @@ def write(
     """
     if images is None or labels is None:
         _, (images, labels) = mnist.load_data("sample")
-    write_file(Path(filepath), make_page(model, images, labels).encode())
+    if not isinstance(model, Sequential):
+        raise TypeError(f"explorer: model must be a Sequential, got {model!r}")
+    write_file(check_path("explorer: filepath", filepath), make_page(model, images, labels).encode())
 
 
 def make_page(model: Sequential, images: np.ndarray, labels: np.ndarray) -> str:

@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_count, check_positive
+from npcnn.checks import as_array, check_count, check_flag, check_positive
 from npcnn.gradient_check.contract import broken_promises
 from npcnn.gradient_check.report import GradientError, Result, Row
 from npcnn.gradient_check.slopes import COMPLEX_STEP, METHODS, Arrays, Subject, compare, directions, rms
@@ -73,7 +73,10 @@ def check_layer(
             float64, is empty or holds NaN.
         TypeError: the layer's methods do not return what a layer's methods return.
     """
-    x = np.array(x)
+    check_flag("check_layer: training", training)
+    if "seed" in options:
+        check_count("seed", options["seed"], least=0)
+    x = np.array(as_array("check_layer: x", x))
     x = x.astype(np.float64) if x.dtype.kind in "biu" else x
     if isinstance(layer, type) or not callable(getattr(layer, "forward", None)):
         raise TypeError(f"check_layer: takes a layer, an object with build, forward and backward, got {layer!r}")
@@ -153,6 +156,8 @@ def check_model(model: Any, x: np.ndarray, y: np.ndarray, method: str = "adjoint
     Raises:
         RuntimeError: the model is not built or not compiled.
     """
+    if not hasattr(model, "input_shape") or not hasattr(model, "loss"):
+        raise TypeError(f"check_model: takes a model, got {model!r}")
     if model.input_shape is None or model.loss is None:
         raise RuntimeError("check_model: the model must be built and compiled first; call compile(...), and build(...)")
     x, y = model._check_examples("", x, y)
@@ -199,6 +204,7 @@ def check(
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
     check_count("entries", entries)
+    check_count("seed", seed, least=0)
     if method == "complex" and not subject.takes_complex:
         hint = "use 'exact', 'adjoint' or 'central', or kernels='loops', 'im2col' or 'jit'"
         raise ValueError(f"{subject.title}: the fused kernels take no complex numbers; {hint}")

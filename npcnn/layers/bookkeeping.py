@@ -86,7 +86,7 @@ class Bookkeeping:
             ladder.check_rung(kernels, str(self))
         check_neutral(str(self), other)
         if batch_input_shape is not None:
-            input_shape = tuple(batch_input_shape)[1:]
+            input_shape = self.without_batch_axis("batch_input_shape", batch_input_shape)
         elif input_dim is not None:
             input_shape = (input_dim,)
         self.given_shape = None if input_shape is None else self.check_input_shape(input_shape)
@@ -186,12 +186,14 @@ class Bookkeeping:
             raise RuntimeError(f"set_weights: {self} has no weights yet; put layers.Input(shape) in front, or build it")
         if not isinstance(weights, (list, tuple)):
             raise TypeError(f"set_weights: weights must be a list of arrays, got {weights!r}")
-        weights = [np.asarray(w) for w in weights]
+        weights = [as_array(f"set_weights: weights[{i}]", w) for i, w in enumerate(weights)]
         if len(weights) != len(self.variables):
             raise ValueError(f"set_weights: {self} has {len(self.variables)} arrays of weights, got {len(weights)}")
         for (key, mine), w in zip(self.variables.items(), weights, strict=True):
             if w.shape != mine.shape or w.dtype.kind not in "biuf":
                 raise ValueError(f"set_weights: {key} has shape {mine.shape}, got {w.dtype} of shape {w.shape}")
+            if not (np.abs(w) <= np.finfo(mine.dtype).max).all():
+                raise ValueError(f"set_weights: {key} must be finite numbers in {mine.dtype}, got NaN or larger ones")
         for mine, w in zip(self.weights, weights, strict=True):
             mine[...] = w
 
@@ -228,8 +230,12 @@ class Bookkeeping:
             array = np.array(initializer(shape, rng), dtype=self.dtype or "float32", order="C")
         except ValueError as error:
             raise self.error(f"{key}_initializer: {error}") from None
+        except MemoryError:
+            raise self.error(f"{key} of shape {shape} needs more memory than there is; make it smaller") from None
         if array.shape != shape:
             raise self.error(f"{key}_initializer returned shape {array.shape} where {shape} is needed")
+        if not np.isfinite(array).all():
+            raise self.error(f"{key}_initializer must return finite numbers, got NaN or infinity")
         return array
 
     def split_activation(self) -> list[Any]:
@@ -251,6 +257,12 @@ class Bookkeeping:
         if axes is not None and len(shape) != len(axes.split(",")):
             raise self.error(f"{argument} must be ({axes}) without the batch axis, got {input_shape!r}")
         return tuple(int(i) for i in shape)
+
+    def without_batch_axis(self, argument: str, batch_shape: Any) -> Shape:
+        """Return the shape of one example, given the one of a batch."""
+        if not isinstance(batch_shape, (tuple, list)):
+            raise self.error(f"{argument} must be like (None, 28, 28, 1), got {batch_shape!r}")
+        return tuple(batch_shape[1:])
 
     def check_last_axis(self, axis: int, input_shape: Shape) -> None:
         """Say why `axis` cannot be another than the last of (N, *input_shape)."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from npcnn.checks import check_optional_count
 from npcnn.layers.layer import Layer, Shape
 
 
@@ -32,8 +33,11 @@ class Input(Layer):
         **common: Any,
     ) -> None:
         super().__init__(**common)
+        check_optional_count(f"{self}: batch_size", batch_size)
         if shape is None:
-            shape = self.given_shape if batch_shape is None else batch_shape[1:]
+            shape = self.given_shape if batch_shape is None else self.without_batch_axis("batch_shape", batch_shape)
+        elif batch_shape is not None:
+            raise self.error(f"give shape or batch_shape, got {shape!r} and {batch_shape!r}")
         self.shape = self.check_input_shape(shape, argument="shape")
         self.build(self.shape)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from npcnn import initializers, regularizers
-from npcnn.checks import check_flag
+from npcnn.checks import check_flag, check_rng
 from npcnn.layers.activation import Activated, describe_activation
 from npcnn.layers.layer import Layer, Shape
 
@@ -65,7 +65,7 @@ class WeightedLayer(Activated):
 
     def allocate(self, input_shape: Shape, output_shape: Shape, rng: np.random.Generator | int | None) -> None:
         """Fill `params`, and note what goes in and out, here and at the activation."""
-        rng = np.random.default_rng(rng)
+        rng = check_rng(f"{self}: rng", rng)
         shapes = self.parameter_shapes(input_shape)
         create = {"kernel": self.kernel_initializer, "bias": self.bias_initializer}
         self.params = {key: self.new_array(key, shape, create[key], rng) for key, shape in shapes.items()}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from npcnn.array import Array
+from npcnn.checks import as_array, check_title
 from npcnn.complex_step import comparable
 from npcnn.keras_arguments import NEUTRAL, check_neutral
 
@@ -33,7 +34,8 @@ class Loss:
     from_logits = False
 
     def __init__(self, *, name: str | None = None, dtype: Any = None, axis: int = -1, **other: Any) -> None:
-        self.name = name or getattr(self, "name", type(self).__name__)
+        kind = type(self).__name__
+        self.name = check_title(f"{kind}: name", getattr(self, "name", kind) if name is None else name)
         check_neutral(self.name, other)
         if axis != -1:
             raise ValueError(f"{self.name}: axis must be -1, the last one, got {axis!r}")
@@ -81,11 +83,11 @@ class Loss:
 
     def check(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return both as arrays that `compute` can take."""
-        y_pred = np.asarray(y_pred)
+        y_pred = as_array(f"{self.name}: y_pred", y_pred)
         if y_pred.size == 0 or y_pred.ndim == 0 or y_pred.dtype.kind not in "fc":
             wanted = "a float array (N, ..., K), with N and K at least 1"
             raise ValueError(f"{self.name}: y_pred must be {wanted}, got {y_pred.dtype} of shape {y_pred.shape}")
-        return self.check_labels(y_true, y_pred.shape), y_pred
+        return self.check_labels(as_array(f"{self.name}: y", y_true), y_pred.shape), y_pred
 
     def check_labels(self, y_true: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the labels as `compute` wants them, checked against predictions of `shape`."""
@@ -96,6 +98,8 @@ class Loss:
             hint = "; for class numbers use 'sparse_categorical_crossentropy'" if labels.shape == shape[:1] else ""
             got = f"{labels.dtype} of shape {labels.shape}{hint}"
             raise ValueError(f"{self.name}: y must be numbers of shape {shape}, as the predictions, got {got}")
+        if not np.isfinite(labels).all():
+            raise ValueError(f"{self.name}: y must be finite numbers, got NaN or infinity")
         return labels
 
     def get_config(self) -> dict[str, Any]:

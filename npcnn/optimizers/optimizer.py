@@ -9,7 +9,7 @@ import numpy as np
 
 from npcnn import kernels as ladder
 from npcnn.array import LearningRate
-from npcnn.checks import check_not_negative, check_positive
+from npcnn.checks import check_not_negative, check_positive, check_title
 from npcnn.keras_arguments import NEUTRAL, check_neutral, find_attribute
 from npcnn.optimizers.schedules import LearningRateSchedule
 
@@ -84,7 +84,7 @@ class Optimizer:
         self._learning_rate: float | LearningRateSchedule = 0.0
         self.learning_rate = learning_rate
         if name is not None:
-            self.name = name
+            self.name = check_title(f"{kind}: name", name)
         self.weight_decay = None if weight_decay is None else check_not_negative(f"{kind}: weight_decay", weight_decay)
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         limits = {

@@ -186,12 +186,15 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str | None = None) -> None:
+        for argument, given in (("boundaries", boundaries), ("values", values)):
+            if not isinstance(given, (list, tuple)):
+                raise ValueError(f"PiecewiseConstantDecay: {argument} must be a list of numbers, got {given!r}")
+            for number in given:
+                check_not_negative(f"PiecewiseConstantDecay: {argument}", number)
         self.boundaries, self.values = list(boundaries), list(values)
         if len(self.boundaries) != len(self.values) - 1 or sorted(self.boundaries) != self.boundaries:
             wanted = "ascending boundaries, and one value more than there are boundaries"
             raise ValueError(f"PiecewiseConstantDecay: needs {wanted}, got {self.boundaries} and {self.values}")
-        for value in self.values:
-            check_not_negative("PiecewiseConstantDecay: values", value)
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of the step after `step` others."""

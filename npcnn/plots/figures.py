@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from npcnn.checks import check_path
+
 PathLike = str | os.PathLike[str]
 
 # Two colours that common kinds of colour vision tell apart (Okabe and Ito, "Color universal design", 2008).
@@ -31,8 +33,14 @@ def new_figure(rows: int, columns: int, width: float, height: float, **options: 
 def saved(figure: Figure, path: PathLike | None) -> Figure:
     """Save the figure if there is a path, and return it."""
     if path is not None:
-        unfinished = f"{os.fspath(path)}.part"  # a picture that is there is replaced by a whole one, or not at all
-        figure.savefig(unfinished, format=os.path.splitext(path)[1][1:] or "png")
+        path = check_path("path", path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"path: there is no folder {path.parent}")
+        form, forms = path.suffix[1:].lower() or "png", figure.canvas.get_supported_filetypes()
+        if form not in forms:
+            raise ValueError(f"path must end in one of .{', .'.join(forms)}, got {str(path)!r}")
+        unfinished = f"{path}.part"  # a picture that is there is replaced by a whole one, or not at all
+        figure.savefig(unfinished, format=form)
         os.replace(unfinished, path)
     return figure
 

@@ -9,7 +9,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+from npcnn.checks import check_count
 from npcnn.plots.figures import BLUE, GREY, ORANGE, PathLike, new_figure, saved
+
+MOST_CLASSES = 200  # that a confusion matrix can show
 
 
 def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
@@ -23,6 +26,8 @@ def accuracy_curves(history: Any, path: PathLike | None = None) -> Figure:
         ValueError: the history has no epoch, neither accuracy nor loss, or lists of unequal length.
     """
     values = getattr(history, "history", history)
+    if not isinstance(values, dict) or not all(isinstance(value, (list, tuple)) for value in values.values()):
+        raise TypeError(f"history must be what fit returned, or a dictionary of lists, got {history!r}")
     names = [name for name in ("accuracy", "loss") if name in values]
     lengths = {key: len(values[key]) for key in values}
     if not names or len(set(lengths.values())) != 1 or 0 in lengths.values():
@@ -67,6 +72,10 @@ def confusion_matrix(
     highest = max(_highest_class("y_true", y_true), _highest_class("y_pred", y_pred))
     if len(y_true) != len(y_pred):
         raise ValueError(f"y_true and y_pred must have one length, got {len(y_true)} and {len(y_pred)}")
+    if highest >= MOST_CLASSES:
+        raise ValueError(f"y_true and y_pred must be class numbers below {MOST_CLASSES}, got {highest}")
+    if isinstance(class_names, str) or not isinstance(class_names, (Sequence, np.ndarray, type(None))):
+        raise TypeError(f"class_names must be a list of names, got {class_names!r}")
     names = [str(k) for k in range(highest + 1)] if class_names is None else list(class_names)
     if highest >= len(names):
         raise ValueError(f"class_names has {len(names)} names, but the classes go up to {highest}")
@@ -116,8 +125,9 @@ def mistakes(
         raise ValueError(f"images, y_true and probabilities must be (N, H, W), (N,) and (N, K), got {shapes}")
     if _highest_class("y_true", y_true) >= probabilities.shape[1]:
         raise ValueError(f"y_true goes up to {y_true.max()}, probabilities has {probabilities.shape[1]} classes")
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    if probabilities.dtype.kind not in "biuf" or np.isnan(probabilities).any():
+        raise ValueError(f"probabilities must be numbers, got {probabilities.dtype}, some of them NaN")
+    check_count("count", count)
     y_pred, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(y_pred != y_true)
     if len(wrong):
@@ -148,6 +158,12 @@ def digit(original: Any, prepared: np.ndarray, probabilities: np.ndarray, path: 
         probabilities: (K,), what it returned.
         path: a file to save the picture to.
     """
+    prepared, probabilities = np.asarray(prepared), np.asarray(probabilities)
+    if prepared.ndim != 2 or probabilities.ndim != 1 or not probabilities.size:
+        shapes = f"{prepared.shape} and {probabilities.shape}"
+        raise ValueError(f"digit: prepared and probabilities must have shapes (H, W) and (K,), got {shapes}")
+    if not isinstance(original, str | os.PathLike | Image.Image) and np.ndim(original) < 2:
+        raise TypeError(f"digit: original must be a path, a Pillow image or an array (H, W), got {original!r}")
     if isinstance(original, str | os.PathLike):
         with Image.open(original) as file:
             original = ImageOps.exif_transpose(file)

@@ -1,0 +1,111 @@
+"""A training that goes wrong is told so once, in a sentence, and goes on; one that goes well is told nothing."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from npcnn import Sequential, layers, losses, optimizers
+from npcnn.kernels import RUNGS
+
+SPARSE = "sparse_categorical_crossentropy"
+X = np.random.default_rng(0).random((64, 8, 8, 1), dtype=np.float32)
+Y = np.arange(64) % 3
+
+
+def small(optimizer="adam", end="softmax", loss=SPARSE, rung="im2col", front=(), hidden="relu"):
+    stack = [layers.Conv2D(4, 3, activation="relu"), layers.MaxPool2D(), layers.Flatten()]
+    stack += [layers.Dense(8, activation=hidden), layers.Dense(3, activation=end)]
+    model = Sequential([layers.Input((8, 8, 1)), *front, *stack], kernels=rung)
+    model.compile(optimizer, loss)
+    return model
+
+
+def said(model, x=X, y=Y, **options):
+    """Return what `fit` says, each time at the line that calls it."""
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        model.fit(x, y, verbose=0, **options)
+    ours = [each for each in caught if each.category is UserWarning]  # not NumPy's own, of overflow
+    assert all(each.filename == __file__ for each in ours)
+    return [str(each.message) for each in ours]
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_training_that_goes_well_is_told_nothing_and_takes_the_same_steps(rung):
+    model, plain = small(rung=rung), small(rung=rung)
+    assert said(model, epochs=4) == []
+    plan = plain._plan()
+    for _ in range(4):
+        order = plain.rng.permutation(64)
+        for rows in (order[:32], order[32:]):
+            x, y = plain._check_examples("", X[rows], Y[rows])
+            output, caches = plan.forward(x, training=True)
+            _, cache = plan.score(y, output)
+            _, grads = plan.backward(plan.loss.backward(cache), caches)
+            plain.optimizer.update(plain.params, grads)
+    for w, same in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(w, same)
+
+
+def test_a_loss_that_is_no_number_is_said_once_with_its_step_its_layer_and_the_likely_cause():
+    model = small(optimizers.SGD(1e30))
+    assert said(model, epochs=3) == [
+        "fit: the loss is nan at step 2: Dense 'dense' is the first whose output is not finite; "
+        "the learning rate, 1e+30, may be too large: try 1e+29"
+    ]
+    assert model.history.epoch == [0, 1, 2]  # as in Keras, it goes on
+
+
+def test_weights_that_are_no_numbers_are_said_to_be_where_it_began():
+    model = small()
+    model.layers[3].params["bias"][1] = np.nan
+    (sentence,) = said(model)
+    assert sentence.startswith(
+        "fit: the loss is nan at step 1: Dense 'dense' is the first whose weights are not finite"
+    )
+    assert "the weights it started from" in sentence
+
+
+def test_where_all_outputs_are_numbers_the_loss_itself_is_named():
+    (sentence,) = said(small(loss=losses.MeanSquaredError(), end=None), y=np.full((64, 3), 1e30))
+    assert "the loss is inf at step 1: every layer's output is finite, so it comes from the loss" in sentence
+
+
+def test_large_numbers_in_x_are_named_where_the_first_loss_is_infinite():
+    (sentence,) = said(small(loss="mse", end=None), X * np.float32(1e25), np.zeros((64, 3)))
+    assert "at step 1" in sentence and "x goes up to 1e+25: scale it" in sentence
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_relu_that_returns_only_zeros_is_said_once_with_its_layer(rung):
+    model = small(rung=rung)
+    model.layers[0].params["bias"][:] = -100
+    (sentence,) = said(model, epochs=4)
+    which = "ConvReLUMaxPool 'conv2d'" if rung == "fused" else "the ReLU behind Conv2D 'conv2d'"
+    assert sentence.startswith(f"fit: after 2 steps {which} returns 0 for all 32 examples of the batch")
+    assert "learning rate, 0.001," in sentence
+
+
+def test_a_relu_with_one_unit_alive_is_not_dead_and_a_black_picture_makes_none_so():
+    model = small()
+    model.layers[3].params["bias"][:-1] = -100
+    model.layers[3].params["bias"][-1] = 1
+    assert said(model, epochs=2) == []
+    assert said(small(), np.zeros_like(X), epochs=2) == []
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_pictures_of_0_to_255_are_said_to_train_better_from_0_to_1(dtype):
+    x = np.round(X * 255).astype(dtype)
+    sentence = "fit: x goes up to 255, as grey levels do; training goes better with x / 255, from 0 to 1"
+    assert said(small(), x, epochs=2, batch_size=64) == [sentence]
+    assert said(small(front=[layers.Rescaling(1 / 255)]), x) == []
+    assert said(small(), x - np.float32(128)) == []  # of another kind
+
+
+def test_scores_that_are_no_probabilities_are_said_to_be_none():
+    (sentence,) = said(small(end=None), epochs=2)
+    assert sentence.startswith(f"fit: {SPARSE} wants probabilities, and the model returns numbers from -")
+    assert said(small(end=None, loss=losses.SparseCategoricalCrossentropy(from_logits=True))) == []
+    assert said(small(end=None, loss="mse"), y=np.zeros((64, 3))) == []
