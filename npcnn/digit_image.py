@@ -81,7 +81,8 @@ def _check_size(picture: Image.Image) -> None:
         n, end = picture.layers, picture.fp.tell()  # the components, and the end of the header of the first scan
         picture.fp.seek(end - 2 * n - 8)
         if picture.info.get("progressive") or picture.fp.read(5) != struct.pack(">HHB", 0xFFDA, 2 * n + 6, n):
-            needed += 2 * n * full
+            _, across, down, _ = zip(*picture.layer, strict=True)  # how often a component is sampled
+            needed += 2 * full * int(np.dot(across, down)) // max(1, max(across) * max(down))
         picture.fp.seek(end)
     if needed > MOST_BYTES:
         raise ValueError(

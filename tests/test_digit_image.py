@@ -295,7 +295,8 @@ LARGE_ONES = [  # the largest of its kind that is read, and one that is not
     ("TIFF", "RGBA", 3_100, STRIP, "no digit"),
     ("TIFF", "RGBA", 3_300, STRIP, "MB to decode"),
     ("JPEG", "RGB", 7_200, {}, "no digit"),
-    ("JPEG", "RGB", 3_500, {"progressive": True, "subsampling": 0}, "no digit"),
+    ("JPEG", "RGB", 3_300, {"progressive": True, "subsampling": 0}, "no digit"),
+    ("JPEG", "RGB", 4_032, {"progressive": True}, "no digit"),
     ("JPEG", "RGB", 7_200, {"progressive": True}, "MB to decode from JPEG"),
 ]
 

@@ -31,10 +31,10 @@ def read_npz(path: Path, name: str, item_shape: tuple[int, ...], count: int | No
         try:
             with zipfile.ZipFile(file) as archive:
                 return _read_array(archive, where, f"{name}.npy", item_shape, count, path.stat().st_size)
-        except (FileFormatError, MemoryError):
+        except FileFormatError:
             raise
         except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on damaged files
-            raise FileFormatError(f"{path}: damaged, or not a .npz file: {str(error)[:1000]}") from None
+            raise FileFormatError(f"{path}: damaged, or not a .npz file: {str(error)[:1000] or type(error).__name__}") from None
 
 
 def _read_array(
