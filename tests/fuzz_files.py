@@ -194,13 +194,15 @@ def changed_png(choose, data):
         (length,) = struct.unpack_from(">I", data, at)
         chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
         at += 12 + length
+    pixels = next(i for i, (kind, _) in enumerate(chunks) if kind == b"IDAT")
     for _ in range(choose.choice([1, 1, 2])):
         i = choose.randrange(len(chunks))
         kind, content = chunks[i]
-        if kind == b"IDAT" and choose.random() < 0.5:
+        if i == pixels and choose.random() < 0.5:
             content = zlib.compress(changed(choose, zlib.decompress(content)))
         else:
             content = changed(choose, content)
+        pixels = None  # from now on it may be elsewhere, or damaged
         chunks[i : i + 1] = [(kind, content)] * choose.choice([1, 1, 1, 1, 0, 2])
         if not chunks:
             break

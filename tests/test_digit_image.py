@@ -246,7 +246,7 @@ BAD_FILES = {
     "a bomb": (ppm_that_claims(30_000, 30_000), ".* decompression bomb"),
     "a small bomb": (ppm_that_claims(10_000, 10_000), ".* decompression bomb"),  # here Pillow would only warn
     "a bomb below Pillow's limit": (ppm_that_claims(9_000, 9_000), "9000 x 9000 pixels take 324 MB to decode"),
-    "no bomb": (ppm_that_claims(4_400, 4_400), ".* truncated"),  # so the three above are refused before they are decoded
+    "no bomb": (ppm_that_claims(4_400, 4_400), ".* truncated"),  # so those above are refused before they are decoded
     "one pixel": (ppm_that_claims(1, 1), "1 x 1 pixels"),
     "cut off": (in_file(seven(), "PNG").getvalue()[:150], ".* truncated"),
     **{

@@ -138,7 +138,7 @@ def fetch(originals: Originals) -> Path:
                 raise FileFormatError(f"{folder / name}: {error}") from None
     except OSError as error:
         host, why = urlsplit(originals.url).hostname, error.strerror or type(error).__name__
-        raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from None  # urllib3's five tracebacks say no more
+        raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from None
     return folder
 
 

@@ -34,7 +34,8 @@ def read_npz(path: Path, name: str, item_shape: tuple[int, ...], count: int | No
         except FileFormatError:
             raise
         except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on damaged files
-            raise FileFormatError(f"{path}: damaged, or not a .npz file: {str(error)[:1000] or type(error).__name__}") from None
+            reason = str(error)[:1000] or type(error).__name__
+            raise FileFormatError(f"{path}: damaged, or not a .npz file: {reason}") from None
 
 
 def _read_array(
