@@ -44,6 +44,7 @@ MEMORY_LIMIT = 100  # MB above a good load
 ADDRESS_SPACE = 1 << 30  # bytes beyond what a process has when it begins
 OUTCOMES = ("refused", "equal", "different", "other exception", "crash", "hang", "memory")
 FAILURES = OUTCOMES[3:]
+SCRIPT = Path(__file__)
 
 
 # ------------------------------------------------------------------ good files
@@ -378,7 +379,7 @@ def run(kind, seed, numbers, source=None, done=lambda count: None):
         batch, arguments = numbers[:BATCH], ["--child", kind, "--seed", str(seed)]
         if source:
             arguments += ["--folder", str(source)]
-        command = [sys.executable, __file__, *arguments, "--numbers", str(batch[0]), str(batch[-1] + 1)]
+        command = [sys.executable, str(SCRIPT), *arguments, "--numbers", str(batch[0]), str(batch[-1] + 1)]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
