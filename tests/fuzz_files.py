@@ -224,7 +224,7 @@ def write(kind, number, seed, folder, source=None):
             path.write_bytes(change(choose, good["good.weights.h5"]))
         case "idx" | "gz" | "gz-crc":
             path, chosen = folder / f"{kind}-{number}", choose.choice(mnist_files.NAMES)
-            path.mkdir()
+            path.mkdir(exist_ok=True)
             for name in mnist_files.NAMES:
                 pack = (lambda data: data) if kind == "idx" else (lambda data: gzip.compress(data, mtime=0))
                 here = change if name == chosen else lambda choose, data: data
