@@ -65,8 +65,9 @@ def read_items(
     if size > (most := ALLOWANCE + RATIO * packed):
         raise FileFormatError(f"{where}: {packed:,} bytes may hold {most:,}, not {promise}")
     items, place = np.empty(size + 1, np.uint8), 0
-    while got := file.readinto(items[place : place + PIECE].data):  # at once, it would be in memory twice
-        place += got
+    while piece := file.read(min(PIECE, size + 1 - place)):  # at once, they would be in memory twice
+        items[place : place + len(piece)] = np.frombuffer(piece, np.uint8)
+        place += len(piece)
     if place < size:
         raise FileFormatError(f"{where}: truncated after {place:,} of {promise}")
     if place > size:
