@@ -7,20 +7,29 @@ Proceedings of the IEEE 86(11), 1998, section III-A. In a photograph, the ink is
 """
 
 import os
+import struct
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 from skimage import filters, measure
 
 from npcnn.errors import FileFormatError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SMALLEST, LARGEST = 8, 256  # pixels a side: what can hold a digit, and what a larger picture is shrunk to
+MOST_BYTES = 80 * 10**6  # that decoding a file may take: 20 million pixels of most formats
+LARGE = 4 * LARGEST  # from here on, pixels are first averaged in whole squares, which is faster and takes less memory
+BAND = 64  # rows of the shrunk picture that are made at once
 
 
 def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
     """Find the digit in a picture and return it as MNIST would show it: white on black, uint8, (28, 28).
+
+    A file may claim more pixels than it has bytes. So one that takes more than MOST_BYTES to decode is refused before
+    it is decoded: above 20 megapixels, 5 in WebP, and 10 to 16 in TIFF. A JPEG is decoded at an eighth of its size
+    if need be, so that photographs of up to 89 megapixels are read, where Pillow draws the line. All in all, a file
+    takes no more than 100 MB.
 
     Args:
         image: a file, a Pillow image, or an array: (H, W) of numbers from 0 for black, or (H, W, 1),
@@ -36,11 +45,13 @@ def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> n
         # A small file can claim to hold a huge picture, of which Pillow may only warn.
         with open(image, "rb") as f, warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
             try:
-                return prepare_digit(Image.open(f, formats=FORMATS))
+                picture = Image.open(f, formats=FORMATS)
+                _check_size(picture)
+                return prepare_digit(picture)
             except Image.UnidentifiedImageError:
                 raise FileFormatError(f"{os.fspath(image)}: not a picture ({', '.join(FORMATS)})") from None
             except Exception as error:  # decoders meet damage with exceptions of every kind
-                raise FileFormatError(f"{os.fspath(image)}: {error}") from error
+                raise FileFormatError(f"{os.fspath(image)}: {str(error)[:1000] or type(error).__name__}") from None
     ink = Image.fromarray(np.uint8(np.rint(255 * _ink(_grey(image)))))
     ink = ink.crop(ink.getbbox())
     scale = 20 / max(ink.size)
@@ -50,6 +61,55 @@ def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> n
     prepared = np.zeros((28, 28), np.uint8)
     prepared[top : top + len(digit), left : left + len(digit.T)] = np.rint(digit * (255 / digit.max()))
     return prepared
+
+
+def _check_size(picture: Image.Image) -> None:
+    """Refuse a picture that takes too much memory to decode; let a JPEG be decoded at a fraction of its size.
+
+    Bytes a pixel, in Pillow's decoders: 4, whatever the format's own; in a TIFF, whose strip may be the whole picture,
+    the format's own too; in a WebP, four pictures. A JPEG that comes in several scans is first kept as coefficients
+    of 2 bytes, at its full size.
+    """
+    (width, height), full = picture.size, picture.width * picture.height
+    picture.draft("L", (LARGE, LARGE))
+    needed = 4 * picture.width * picture.height
+    if picture.format == "WEBP":
+        needed *= 4
+    elif isinstance(picture, TiffImagePlugin.TiffImageFile):
+        needed += full * sum(picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) // 8
+    elif isinstance(picture, JpegImagePlugin.JpegImageFile):
+        n, end = picture.layers, picture.fp.tell()  # the components, and the end of the header of the first scan
+        picture.fp.seek(end - 2 * n - 8)
+        if picture.info.get("progressive") or picture.fp.read(5) != struct.pack(">HHB", 0xFFDA, 2 * n + 6, n):
+            _, across, down, _ = zip(*picture.layer, strict=True)  # how often a component is sampled
+            needed += 2 * full * int(np.dot(across, down)) // max(1, max(across) * max(down))
+        picture.fp.seek(end)
+    if needed > MOST_BYTES:
+        raise ValueError(
+            f"{width} x {height} pixels take {needed / 1e6:,.0f} MB to decode from {picture.format}, and may take "
+            f"{MOST_BYTES / 1e6:.0f}; make it smaller, or a plain JPEG"
+        )
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    """The picture turned upright, brightness and opacity, at most LARGEST pixels a side.
+
+    Where there are many pixels for one of these, they are averaged band by band: another picture of the full size
+    might be too large.
+    """
+    deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel, which convert would clip at 255
+    shrink = max(1, max(image.size) // LARGE)
+    image.load()  # which may turn it, in a TIFF
+    width, height = image.size
+    small = Image.new("F" if deep else "LA", (-(-width // shrink), -(-height // shrink)))
+    for top in range(0, small.height, BAND):
+        band = image.crop((0, top * shrink, width, min((top + BAND) * shrink, height)))
+        band = Image.fromarray(np.asarray(band, np.float32)) if deep else band.convert("LA")
+        small.paste(band.reduce(shrink), (0, top))
+    small.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    small = ImageOps.exif_transpose(small)
+    small.thumbnail((LARGEST, LARGEST), Image.Resampling.HAMMING)
+    return small
 
 
 def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
@@ -63,12 +123,9 @@ def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
         raise TypeError(f"image is a {type(image).__name__}; give a path, a Pillow image or a NumPy array")
     if min(image.size) < max(SMALLEST, max(image.size) * SMALLEST / LARGEST):
         raise ValueError(f"{image.width} x {image.height} pixels are too few or too narrow for a digit")
-    image = ImageOps.exif_transpose(image)
-    deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel, which convert would clip at 255
-    image = Image.fromarray(np.asarray(image, np.float32)) if deep else image.convert("LA")
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.HAMMING)
+    image = _shrunk(image)
     pixels = np.asarray(image, np.float64)
-    grey, opaque = (pixels, 1.0) if deep else (pixels[..., 0], pixels[..., 1] / 255)
+    grey, opaque = (pixels, 1.0) if image.mode == "F" else (pixels[..., 0], pixels[..., 1] / 255)
     paper = 0 if np.sum((grey - 127.5) * opaque) > 0 else 255
     return grey * opaque + paper * (1 - opaque)
 

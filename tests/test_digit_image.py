@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -243,7 +245,8 @@ BAD_FILES = {
     "a format of the 1980s": (in_file(seven(), "PCX").getvalue(), "not a picture"),
     "a bomb": (ppm_that_claims(30_000, 30_000), ".* decompression bomb"),
     "a small bomb": (ppm_that_claims(10_000, 10_000), ".* decompression bomb"),  # here Pillow would only warn
-    "no bomb": (ppm_that_claims(9_000, 9_000), ".* truncated"),  # so the two above are refused before they are decoded
+    "a bomb below Pillow's limit": (ppm_that_claims(9_000, 9_000), "9000 x 9000 pixels take 324 MB to decode"),
+    "no bomb": (ppm_that_claims(4_400, 4_400), ".* truncated"),  # so those above are refused before they are decoded
     "one pixel": (ppm_that_claims(1, 1), "1 x 1 pixels"),
     "cut off": (in_file(seven(), "PNG").getvalue()[:150], ".* truncated"),
     **{
@@ -266,6 +269,53 @@ def test_a_file_that_is_missing_or_cannot_be_used_is_one_error_that_names_it(con
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=rf"seven\.png: {message}"):
         prepare_digit(path)
+
+
+MEASURE = """
+import resource, sys
+from npcnn.digit_image import prepare_digit
+from PIL import Image
+good, bad = sys.argv[1:]
+peaks = []
+for path in (good, good, bad):
+    try:
+        prepare_digit(path)
+    except ValueError as error:
+        print(error)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print((peaks[2] - peaks[1]) / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+"""
+LOSSLESS, STRIP = {"lossless": True}, {"compression": "tiff_deflate", "tiffinfo": {278: 10**6}}
+LARGE_ONES = [  # the largest of its kind that is read, and one that is not
+    *[("PNG", mode, 4_400, {}, "no digit") for mode in ("1", "I;16", "RGBA")],
+    *[("PNG", mode, 9_400, {}, "MB to decode from PNG, and may take 80; make it smaller") for mode in ("1", "I;16")],
+    ("GIF", "P", 4_400, {}, "no digit"),
+    ("WEBP", "RGBA", 2_200, LOSSLESS, "no digit"),
+    ("WEBP", "RGBA", 2_400, LOSSLESS, "MB to decode"),
+    ("TIFF", "RGBA", 3_100, STRIP, "no digit"),
+    ("TIFF", "RGBA", 3_300, STRIP, "MB to decode"),
+    ("JPEG", "RGB", 7_200, {}, "no digit"),
+    ("JPEG", "RGB", 3_300, {"progressive": True, "subsampling": 0}, "no digit"),
+    ("JPEG", "RGB", 4_032, {"progressive": True}, "no digit"),
+    ("JPEG", "RGB", 7_200, {"progressive": True}, "MB to decode from JPEG"),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the module resource is missing")
+@pytest.mark.parametrize("format, mode, side, options, words", LARGE_ONES)
+def test_a_small_file_of_a_huge_picture_takes_less_than_100_mb(format, mode, side, options, words, tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    seven().save(good, format)
+    Image.new(mode, (side, side)).save(bad, format, **options)
+    command = [sys.executable, "-c", MEASURE, str(good), str(bad)]
+    *message, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(message) == 1 and re.search(words, message[0]) and float(peak) < 100
+
+
+@pytest.mark.parametrize("size", [(4_032, 3_024), (8_160, 6_120)], ids=["12 megapixels", "50 megapixels"])
+def test_a_telephones_photograph_is_read(size, expected, tmp_path):
+    seven((120, 90), (30, 20), height=50, width=5).resize(size).convert("RGB").save(tmp_path / "7.jpg")
+    assert difference(prepare_digit(tmp_path / "7.jpg"), expected) < 4
 
 
 ARRAYS = [np.zeros(784), np.zeros((3, 28, 28), np.uint8), np.zeros((9, 9, 3)), np.ones((9, 9), complex)]

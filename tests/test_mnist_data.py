@@ -13,6 +13,9 @@ import struct
 import subprocess
 import sys
 import threading
+import traceback
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import make_mnist_sample
@@ -286,7 +289,7 @@ def test_a_folder_that_lacks_a_file_is_an_error_that_names_it(data, tmp_path):
 
 WRONG_LABEL = np.insert(DIGITS[TRAIN_LABELS][1:], 7, 10)
 FAULTS = [  # what is wrong, and what is said of the file or of the array of Keras' file
-    ({TEST_LABELS: DIGITS[TEST_LABELS][:19]}, f"({TEST_LABELS}|y_test): 19 labels for 20 images"),
+    ({TEST_LABELS: DIGITS[TEST_LABELS][:19]}, f"({TEST_IMAGES}|x_test): 20 images for 19 labels"),
     ({TRAIN_LABELS: WRONG_LABEL}, f"({TRAIN_LABELS}|y_train): label number 7 is 10, must be 0 to 9"),
     ({TRAIN_IMAGES: DIGITS[TRAIN_LABELS]}, f"{TRAIN_IMAGES}: not an IDX file|x_train has shape"),
 ]
@@ -299,6 +302,39 @@ def test_images_and_labels_that_do_not_fit_are_refused(data, tmp_path, wrong, wo
     for source in ("folder", "mnist.npz"):
         with pytest.raises(FileFormatError, match=words):
             mnist.load_data(tmp_path / source)
+
+
+@pytest.mark.parametrize("labels, words", [(300, "1,300,000 images for 300 labels"), (1_300_000, "bytes may hold")])
+@pytest.mark.parametrize("source", ["folder", "mnist.npz"])
+def test_a_million_blank_images_in_a_megabyte_are_refused_before_they_are_unpacked(tmp_path, labels, words, source):
+    many = {TRAIN_IMAGES: np.zeros((1, 28, 28), np.uint8), TRAIN_LABELS: np.zeros(labels, np.uint8)}
+    write(tmp_path / "folder", DIGITS | many)
+    write_keras_file(tmp_path / "mnist.npz", DIGITS | many)
+    header = struct.pack(">4I", 0x803, 1_300_000, 28, 28)
+    with gzip.open(tmp_path / "folder" / f"{TRAIN_IMAGES}.gz", "wb", 1) as file:
+        file.writelines([header, *[bytes(28 * 28 * 1000)] * 1300])
+    with zipfile.ZipFile(tmp_path / "mnist.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, array in zip(mnist.KEYS, (DIGITS | many).values(), strict=True):
+            with archive.open(f"{key}.npy", "w") as file:
+                if key == "x_train":
+                    description = {"descr": "|u1", "fortran_order": False, "shape": (1_300_000, 28, 28)}
+                    np.lib.format.write_array_header_1_0(file, description)
+                    file.writelines([bytes(28 * 28 * 1000)] * 1300)
+                else:
+                    np.lib.format.write_array(file, array)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=words):
+        mnist.load_data(tmp_path / source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_download_that_fails_is_one_error_without_those_it_comes_from(data):
+    write(data / "mnist", {TRAIN_LABELS: DIGITS[TRAIN_LABELS]})
+    with pytest.raises(mnist_files.DownloadError) as caught:
+        mnist.load_data("mnist")
+    assert len("".join(traceback.format_exception(caught.value)).splitlines()) < 20
 
 
 @pytest.mark.parametrize(

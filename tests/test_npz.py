@@ -52,6 +52,10 @@ def saved(save=np.savez, **arrays):
     return file.getvalue()
 
 
+def read(path):
+    return {name: read_npz(path, name, shape) for name, shape in SHAPES.items()}
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "mnist.npz"
@@ -61,7 +65,7 @@ def refusal(path, content):
     """Assert that reading fails with an error that begins with the file's name, once; return the rest of it."""
     path.write_bytes(content)
     with pytest.raises(FileFormatError) as caught:
-        read_npz(path, SHAPES)
+        read(path)
     begin, _, rest = str(caught.value).partition(f"{path}: ")
     assert begin == "" and str(path) not in rest
     return rest
@@ -70,7 +74,7 @@ def refusal(path, content):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_arrays_come_back_as_they_were_saved(path, save):
     save(path, **GOOD)
-    arrays = read_npz(path, SHAPES)
+    arrays = read(path)
     for name in SHAPES:
         np.testing.assert_array_equal(arrays[name], GOOD[name], strict=True)
         assert arrays[name].flags.writeable
@@ -110,6 +114,13 @@ def test_a_missing_array_is_refused_by_name(path):
     assert refusal(path, path.read_bytes()) == "y is missing; the file holds ['x.npy', 'labels.npy']"
 
 
+def test_another_number_of_images_than_expected_is_refused(path):
+    np.savez(path, **GOOD)
+    assert len(read_npz(path, "x", (28, 28), 5)) == 5
+    with pytest.raises(FileFormatError, match="x: 5 images for 6 labels"):
+        read_npz(path, "x", (28, 28), 6)
+
+
 def test_a_zip_bomb_is_read_only_as_far_as_its_header_promises(path):
     bomb = claiming(5, data=bytes(100_000_000))
     tracemalloc.start()
@@ -134,7 +145,7 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "mnist.npz"
     path.write_bytes(content)
     try:
-        arrays = read_npz(path, SHAPES)
+        arrays = read(path)
     except FileFormatError:
         return
     for name in SHAPES:  # the bytes were of a time stamp, or the like: the checksums hold

@@ -48,4 +48,4 @@ def load_data(source: str | os.PathLike[str] = "auto") -> tuple[Split, Split]:
             return mnist_tfds.load("fashion_mnist", FASHION_MNIST)
         return read(mnist_files.fetch(FASHION_MNIST) if source in SOURCES else Path(source))
     except DownloadError as error:
-        raise DownloadError(f"{error}. {HOW_TO_GET_IT}") from error
+        raise DownloadError(f"{error}. {HOW_TO_GET_IT}") from None

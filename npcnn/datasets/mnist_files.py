@@ -135,10 +135,10 @@ def fetch(originals: Originals) -> Path:
                     originals.url + name, originals.sha256[name], fname=name, path=folder, downloader=transfer
                 )
             except ValueError as error:  # pooch: the hash is wrong
-                raise FileFormatError(f"{folder / name}: {error}") from error
+                raise FileFormatError(f"{folder / name}: {error}") from None
     except OSError as error:
         host, why = urlsplit(originals.url).hostname, error.strerror or type(error).__name__
-        raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from error
+        raise DownloadError(f"{lacking}, and the download from {host} failed: {why}") from None
     return folder
 
 

@@ -43,7 +43,7 @@ def load(name: str, originals: Originals) -> tuple[Split, Split]:
     try:
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     except errors.OpError as error:
-        raise FileFormatError(f"{builder.data_path}: damaged, delete this folder: {error.message}") from error
+        raise FileFormatError(f"{builder.data_path}: damaged, delete this folder: {error.message}") from None
     train, test = ((part["image"][..., 0], part["label"].astype(np.uint8)) for part in (train, test))
     return train, test
 
@@ -71,4 +71,4 @@ def _prepare(tfds: ModuleType, home: Path, name: str, originals: Originals) -> N
         if not builder.is_prepared():  # else another process was faster
             why = error.strerror or type(error).__name__
             what = f"tensorflow-datasets cannot prepare {originals.title}"
-            raise mnist_files.DownloadError(f"{home}: {what}: {why}") from error
+            raise mnist_files.DownloadError(f"{home}: {what}: {why}") from None
