@@ -3,8 +3,10 @@
 python examples/check_gradients.py
 python examples/check_gradients.py my_layer.py:MyLayer --shape 6,7,1
 
-The second checks a layer of yours, by every method that applies, and draws where a gradient is wrong. Behind the colon
-stands the name of a class; or, if it takes arguments, of a layer in the file, as in my_layer = MyLayer(3).
+The first prints a row of errors for each layer, loss and rung, then two layers in detail, a right one and a wrong one,
+in about a minute. The second checks a layer of yours, by every method that applies, and draws where a gradient is
+wrong. Behind the colon stands the name of a class; or, if it takes arguments, of a layer in the file, as in
+my_layer = MyLayer(3).
 """
 
 import argparse
