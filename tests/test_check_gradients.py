@@ -13,6 +13,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 OWN = """
 import numpy as np
+from pathlib import Path
+from npcnn import losses
 from npcnn.layers import Conv2D, Layer
 
 
@@ -52,6 +54,16 @@ class Takes(Conv2D):
 
 
 takes = Takes(2, 3)
+loss = losses.MeanSquaredError()
+
+
+class Flat(Layer):
+    def build(self, input_shape, rng=None):
+        super().build(input_shape)
+        self.params = {"w": np.ones((3, 2))}
+
+    def forward(self, x, training=False):
+        return x @ self.params["w"], x
 """
 
 
@@ -109,7 +121,12 @@ def test_a_wrong_layer_is_drawn_once_and_the_status_says_so(check):
         (["own.py"], "FILE:NAME must be"),
         (["own.py:Cube", "--shape", "3,x"], "--shape must be positive numbers, as 6,7,2, got '3,x'"),
         (["own.py:Cube", "--shape", "0"], "--shape must be positive"),
+        (["own.py:Cube", "--images", "0"], "--images must be at least 1, got 0"),
         (["own.py:Square"], "own.py has no 'Square'"),
+        (["own.py:loss"], "own.py:loss must be a layer, with build, forward and backward, got <"),
+        (["own.py:Path"], "own.py:Path must be a layer"),
+        (["own.py:Flat"], "own.py:Flat fails in line 53 for inputs of --shape 6,7,2: ValueError: matmul"),
+        (["own.py:takes", "--shape", "3"], "own.py:takes fails for inputs of --shape 3: ValueError: Takes"),
         (["own.py:Takes"], "make one in the file, as my_layer = Takes(...), and give its name"),
     ],
 )
