@@ -98,7 +98,7 @@ WRONG = {
         "new arrays",
     ),
     "a batch lost": ("10_training_loop", "range(0, len(x), batch", "range(0, len(x) - 3, batch", "got 9 losses"),
-    "one loss only": ("10_training_loop", "return losses", "return 3", "a list of losses, got int"),
+    "one loss only": ("10_training_loop", "return losses", "return 3", "a list of losses, one a batch, got int"),
     "one layer idle": ("10_training_loop", "for key, gradient in", "for key, gradient in [] and", "grads has keys []"),
     "shifted": ("11_im2col", "x[:, kh : kh + OH, kw", "x[:, 0:OH, kw", "im2col(x, 2, 3) is wrong"),
     "no bias": ("11_im2col", " + b\n", "\n", "im2col is right. convolve(x, w, b) is wrong"),

@@ -246,7 +246,7 @@ def training_loop(exercise):
     fitted.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0)
     loss = losses.SparseCategoricalCrossentropy(from_logits=True)
     found = exercise.train(mine.layers, loss, optimizers.SGD(0.1), x, y, 3, 16)
-    ask(np.ndim(found) == 1, f"train must return the loss of every batch, a list of losses, got {type(found).__name__}.")
+    ask(np.ndim(found) == 1, f"train must return a list of losses, one a batch, got {type(found).__name__}.")
     ask(len(found) == 12, f"50 examples in batches of 16 are 4 batches, 12 in three epochs; got {len(found)} losses.")
     for i, (a, b) in enumerate(zip(mine.get_weights(), fitted.get_weights(), strict=True)):
         ask_equal(f"array {i} of the weights after training", a, b)
