@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,8 @@ def find_layer(file: str, name: str):
     if not hasattr(module, name):
         raise LookupError(f"{file} has no {name!r}")
     found = getattr(module, name)
+    if not all(callable(getattr(found, method, None)) for method in ("build", "forward", "backward")):
+        raise LookupError(f"{file}:{name} must be a layer, with build, forward and backward, got {found!r}")
     if not isinstance(found, type):
         return found
     try:
@@ -235,11 +238,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2, help="how many inputs (default: 2)")
     parser.add_argument("--seed", type=int, default=0, help="of inputs, weights and upstream gradients (default: 0)")
     arguments = parser.parse_args()
+    if arguments.images < 1:
+        parser.error(f"--images must be at least 1, got {arguments.images}")
     rng = np.random.default_rng(arguments.seed)
 
     if arguments.layer:
         file, _, name = arguments.layer.rpartition(":")
-        if not Path(file).is_file():
+        path = Path(file).resolve()
+        if not path.is_file():
             parser.error(f"FILE:NAME must be a file and a layer in it, as my_layer.py:MyLayer, got {arguments.layer!r}")
         if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", arguments.shape):
             parser.error(f"--shape must be positive numbers, as 6,7,2, got {arguments.shape!r}")
@@ -248,8 +254,14 @@ def main() -> None:
             layer = find_layer(file, name)
         except LookupError as error:
             parser.error(str(error))
-        layers_by_title = variants(layer, name, shape).items()
-        right = [check_own(each, title, shape, arguments.images, rng) for title, each in layers_by_title]
+        try:
+            layers_by_title = variants(layer, name, shape).items()
+            right = [check_own(each, title, shape, arguments.images, rng) for title, each in layers_by_title]
+        except Exception as error:  # of whatever kind: it is the layer's code that runs
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+            line = f" in line {frames[-1].lineno}" if frames else ""
+            what = f"{arguments.layer} fails{line} for inputs of --shape {arguments.shape}"
+            parser.error(f"{what}: {type(error).__name__}: {error}")
         sys.exit(not all(right))
     failures = check_everything(rng)
     show_what_right_and_wrong_look_like(rng)

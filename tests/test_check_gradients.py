@@ -13,6 +13,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 OWN = """
 import numpy as np
+from pathlib import Path
+from npcnn import losses
 from npcnn.kernels.windows import offsets
 from npcnn.layers import AveragePooling2D, Conv2D, Dense, Layer
 
@@ -89,6 +91,16 @@ class Refuses(Mean):
         super().__init__(pool_size, strides)
         if self.strides != self.pool_size:
             raise ValueError("side by side only")
+loss = losses.MeanSquaredError()
+
+
+class Flat(Layer):
+    def build(self, input_shape, rng=None):
+        super().build(input_shape)
+        self.params = {"w": np.ones((3, 2))}
+
+    def forward(self, x, training=False):
+        return x @ self.params["w"], x
 """
 
 
@@ -182,7 +194,12 @@ def test_a_pool_is_checked_side_by_side_only_where_its_windows_cannot_or_may_not
         (["own.py"], "FILE:NAME must be"),
         (["own.py:Cube", "--shape", "3,x"], "--shape must be positive numbers, as 6,7,2, got '3,x'"),
         (["own.py:Cube", "--shape", "0"], "--shape must be positive"),
+        (["own.py:Cube", "--images", "0"], "--images must be at least 1, got 0"),
         (["own.py:Square"], "own.py has no 'Square'"),
+        (["own.py:loss"], "own.py:loss must be a layer, with build, forward and backward, got <"),
+        (["own.py:Path"], "own.py:Path must be a layer"),
+        (["own.py:Flat"], "own.py:Flat fails in line 54 for inputs of --shape 6,7,2: ValueError: matmul"),
+        (["own.py:takes", "--shape", "3"], "own.py:takes fails for inputs of --shape 3: ValueError: Takes"),
         (["own.py:Takes"], "make one in the file, as my_layer = Takes(...), and give its name"),
     ],
 )
