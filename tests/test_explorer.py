@@ -536,7 +536,7 @@ def test_a_digit_drawn_with_the_mouse_is_prepared_as_mnist_was_and_read(first_fi
 
 
 def test_a_finger_draws_and_points(first_file, open_page):
-    page = open_page(first_file, viewport={"width": 360, "height": 800}, has_touch=True, is_mobile=True)
+    page = open_page(first_file, viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
     page.tap("#clear")
     page.tap("#paper")
     page.wait_for_function("page.x.some((value) => value > 0)")
@@ -566,7 +566,7 @@ def test_the_pen_of_the_keyboard_follows_the_mouse_and_is_lifted_when_the_paper_
     page.keyboard.press(" ")
     assert page.inner_text("#pen-text").startswith("Pen down")
     page.keyboard.press("Tab")
-    assert page.evaluate("pen.down") is False
+    assert page.evaluate("pen.down") is False and page.inner_text("#pen-text") == ""
 
 
 def test_the_image_is_grey_from_background_to_ink_in_light_and_in_dark(first_file, open_page):
@@ -765,6 +765,16 @@ def test_the_page_fits_its_window(width, scheme, first_file, open_page, tmp_path
     page.check("input[value=w]")
     page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_script_that_photographs_the_page_has_made_its_picture_in_the_readme(browser, tmp_path):
+    make_model(layers.Conv2D(2, 3), layers.Flatten()).save(tmp_path / "model.keras")
+    command = [sys.executable, str(ROOT / "docs/draw_page.py"), "model.keras", "--data", "sample", "--output", "new.png"]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=300)
+    committed = ROOT / "docs/pictures/page.png"
+    assert committed.stat().st_size < 300_000 and "docs/pictures/page.png" in (ROOT / "README.md").read_text("utf-8")
+    for picture in (committed, tmp_path / "new.png"):
+        assert picture.read_bytes()[16:24] == (1440).to_bytes(4) + (960).to_bytes(4)  # width and height in a PNG
 
 
 def test_the_pictures_follow_when_light_turns_dark_and_when_the_window_is_resized(first_file, open_page):

@@ -115,7 +115,11 @@ paper.addEventListener("pointerdown", (event) => {
 paper.addEventListener("pointermove", (event) => {
   if (pen.down && paper.hasPointerCapture(event.pointerId)) drawTo(...placeOnPaper(event));
 });
-for (const end of ["pointerup", "pointercancel", "blur"]) paper.addEventListener(end, () => (pen.down = false));
+for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => (pen.down = false));
+paper.addEventListener("blur", () => {
+  pen.down = false;
+  say("pen-text", "");
+});
 paper.addEventListener("keydown", (event) => {
   const steps = { ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0], " ": [0, 0] };
   const by = steps[event.key];
