@@ -734,6 +734,9 @@ def test_every_layer_is_under_the_heading_of_the_layers_and_every_canvas_says_ho
     headings = page.locator("h1, h2, h3").evaluate_all("list => list.map((each) => [each.tagName, each.textContent])")
     first = next(k for k, (tag, _) in enumerate(headings) if tag == "H3")
     assert headings[first - 1] == ["H2", "The layers"]
+    sources = page.locator(".layer .source").all_inner_texts()
+    place = r"npcnn/\w+/\w+\.py:\d+"  # one line each; the equations, for every stride and padding, are folded away
+    assert all(re.fullmatch(f"y: {place}\ndx(, dw, db|, joined with the loss)?: {place}", text) for text in sources[1:])
     helps = page.locator("canvas[role=application]").evaluate_all(
         "list => list.map((each) => element(each.getAttribute('aria-describedby')).textContent)"
     )
@@ -769,8 +772,8 @@ def test_the_page_fits_its_window(width, scheme, first_file, open_page, tmp_path
 
 def test_the_script_that_photographs_the_page_has_made_its_picture_in_the_readme(browser, tmp_path):
     make_model(layers.Conv2D(2, 3), layers.Flatten()).save(tmp_path / "model.keras")
-    command = [sys.executable, str(ROOT / "docs/draw_page.py"), "model.keras", "--data", "sample", "--output", "new.png"]
-    subprocess.run(command, check=True, cwd=tmp_path, timeout=300)
+    command = [sys.executable, str(ROOT / "docs/draw_page.py"), "model.keras", "--data", "sample"]
+    subprocess.run([*command, "--output", "new.png"], check=True, cwd=tmp_path, timeout=300)
     committed = ROOT / "docs/pictures/page.png"
     assert committed.stat().st_size < 300_000 and "docs/pictures/page.png" in (ROOT / "README.md").read_text("utf-8")
     for picture in (committed, tmp_path / "new.png"):

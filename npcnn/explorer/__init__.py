@@ -135,7 +135,7 @@ def describe_steps(model: Sequential) -> list[dict[str, Any]]:
         raise RuntimeError(
             "explorer: the model has no weights yet; put layers.Input((28, 28, 1)) in front, or train it"
         )
-    steps = []
+    steps: list[dict[str, Any]] = []
     for layer in (inner for outer in model.layers for inner in outer.in_line()):
         for step in layer.split_activation():
             if type(step) is Activation and step.activation is None:
@@ -173,8 +173,9 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         "places": places_of(step),
     }
     if kind is Softmax:  # its backward pass is joined with that of the loss
-        described["equations"] += "\n\n" + describe_loss()["equations"]
-        described["places"]["backward"] = describe_loss()["places"]["backward"]
+        loss = describe_loss()
+        described["equations"] += f"\n\n{loss['equations']}"
+        described["places"]["backward"] = loss["places"]["backward"]
     if isinstance(step, Conv2D | MaxPool2D):
         window = step.kernel_size if isinstance(step, Conv2D) else step.pool_size
         dilation = step.dilation_rate if isinstance(step, Conv2D) else (1, 1)
