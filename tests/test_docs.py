@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from npcnn import callbacks, initializers, layers, losses, metrics, optimizers, regularizers, utils
+from npcnn.layers.activation import ACTIVATIONS
+
 ROOT = Path(__file__).parents[1]
 LESSON = sorted(ROOT.glob("docs/*.md"))
 CHAPTERS = [page for page in LESSON if page.name != "README.md"]
@@ -69,3 +72,16 @@ def test_numbers_with_a_decimal_point_are_in_the_python_of_the_same_page(page):
 
 def decimals(text):
     return set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.]*\w)", text))
+
+
+def test_every_class_and_every_activation_is_named_on_the_page_about_keras():
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs/keras.md").read_text("utf-8")))
+    modules = [layers, optimizers, optimizers.schedules, losses, metrics, callbacks, initializers, regularizers, utils]
+    missing = []
+    for module in modules:
+        public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+        classes = [found for name in public if isinstance(found := getattr(module, name), type)]
+        assert len(classes) > 1
+        missing += [cls for cls in classes if cls.__module__.startswith("npcnn") and cls.__name__ not in named]
+    assert not missing
+    assert {"linear", *ACTIVATIONS} - named <= {"swish"}  # another name for silu

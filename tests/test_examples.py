@@ -250,6 +250,33 @@ def test_looking_inside_takes_a_picture_file_and_a_model_without_convolutions(tm
     assert "--image must be a file, or below 1,000" in printed and "Traceback" not in printed
 
 
+def test_looking_inside_checks_the_gradients_of_a_layer_in_a_model_within_the_model(tmp_path):
+    inner = Sequential([layers.Conv2D(2, 5, strides=3), layers.ReLU()])
+    Sequential([layers.Input((28, 28, 1)), inner, layers.Flatten(), layers.Dense(10)]).save(tmp_path / "outer.keras")
+    printed = run(tmp_path, "look_inside.py", "outer.keras", "--data", "sample")
+    assert is_picture(tmp_path / "outer_inside" / "gradient_check.png")
+    assert "backward pass of sequential/conv2d agree" in printed
+
+
+def test_looking_inside_a_model_without_weights_says_that_there_is_no_gradient_to_check(tmp_path):
+    Sequential([layers.Input((28, 28, 1)), layers.Flatten()]).save(tmp_path / "no_weights.keras")
+    printed = run(tmp_path, "look_inside.py", "no_weights.keras", "--data", "sample")
+    assert "gradient_check is not drawn: no layer has weights" in printed
+
+
+def test_looking_inside_says_where_a_gradient_is_wrong_and_praises_none_that_is(tmp_path, monkeypatch):
+    saved_after_an_epoch(tmp_path / "flat.keras", mnist.load_data("sample")[1])
+    right = layers.Dense.backward
+
+    def wrong(self, dy, cache):
+        dx, grads = right(self, dy, cache)
+        return 2 * dx, grads
+
+    monkeypatch.setattr(layers.Dense, "backward", wrong)
+    printed = run(tmp_path, "look_inside.py", "flat.keras", "--data", "sample")
+    assert "of dense do not agree" in printed and "5.0e-01" in printed and "agree, entry" not in printed
+
+
 @pytest.mark.parametrize(
     "name, arguments, words",
     [

@@ -54,6 +54,7 @@ def test_every_exercise_is_unsolved_and_the_marker_says_where_to_begin(path):
 
 WRONG = {
     "one way only": ("01_chain_rule", "q + dp * b", "q", "a is used twice"),
+    "a None": ("01_chain_rule", "return q + dp * b,", "return None,", "dL/da must be a number, got NoneType"),
     "another number": ("01_chain_rule", "dp * a, dc", "dp * b, dc", "dL/db is 4, got -6"),
     "a step ahead only": ("02_numerical_derivative", "f(x - h)) / (2 * h)", "f(x)) / h", "a step ahead only"),
     "h for 2h": ("02_numerical_derivative", "/ (2 * h)", "/ h", "twice the slope"),
@@ -81,6 +82,7 @@ WRONG = {
         "grads.append(of_layer)",
         "first layer first",
     ),
+    "a list": ("08_chain_the_layers", "return dy, grads", "return [dy, grads]", "and a list of grads, got list."),
     "no chain": ("08_chain_the_layers", "dy, of_layer =", "_, of_layer =", "ValueError in line 21, `_, of_layer ="),
     "uphill": ("09_momentum_and_adam", "- lr * g", "+ lr * g", "momentum_step: w after step 1"),
     "uncorrected": (
@@ -96,6 +98,7 @@ WRONG = {
         "new arrays",
     ),
     "a batch lost": ("10_training_loop", "range(0, len(x), batch", "range(0, len(x) - 3, batch", "got 9 losses"),
+    "one loss only": ("10_training_loop", "return losses", "return 3", "a list of losses, one a batch, got int"),
     "one layer idle": ("10_training_loop", "for key, gradient in", "for key, gradient in [] and", "grads has keys []"),
     "shifted": ("11_im2col", "x[:, kh : kh + OH, kw", "x[:, 0:OH, kw", "im2col(x, 2, 3) is wrong"),
     "no bias": ("11_im2col", " + b\n", "\n", "im2col is right. convolve(x, w, b) is wrong"),
@@ -117,6 +120,21 @@ WRONG = {
         "        for u in range(U):\n            for c in range(C):\n                y[n, u]",
         "reads w[0, 0], then w[1, 0]",
     ),
+    "down the columns, row by row": (
+        "16_loop_order",
+        "        for c in range(C):\n            for u in range(U):\n                y[n, u] += x[n, c] * w[c, u]",
+        "        for u in range(U):\n            for c in range(C):\n                y[n, u] += x[n, c] * w[c][u]",
+        "reads w[0, 0], then w[1, 0]",
+    ),
+    "no loops": (
+        "16_loop_order",
+        "    for n in range(N):\n        for c in range(C):\n            for u in range(U):\n                "
+        "y[n, u] += x[n, c] * w[c, u]",
+        "    y += x @ w",
+        "reads a number of w 35 times, three loops do 105 times",
+    ),
+    "slower": ("16_loop_order", "MEASURED = 61.3", "MEASURED = 0.001", "0.001 times as fast is slower"),
+    "no number": ("16_loop_order", "MEASURED = 61.3", "MEASURED = True", "Now run the file"),
     "no ReLU": ("17_fused_average_pool", "if z > 0:", "if True:", "y is wrong in"),
     "half done": (
         "17_fused_average_pool",

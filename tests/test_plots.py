@@ -494,6 +494,11 @@ def wrong_calls():
     dense = Sequential([layers.Input((4,)), layers.Dense(3)])
     maps = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3)])
     whole = Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    broken = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)])
+    broken.layers[2].params["bias"][0] = np.nan
+    lost = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Conv2D(2, 3)])
+    lost.layers[1].params["kernel"][0] = np.inf
+    yield plots.filters, [lost], ValueError, "filters: the weights of layer 'conv2d_1' are not all finite"
     image, unbuilt = np.zeros((8, 8, 1)), Sequential([layers.Flatten()])
     yield plots.filters, ["model.keras"], TypeError, "filters: takes a model or a Conv2D, got 'model.keras'"
     yield plots.filters, [dense], ValueError, "filters: Sequential 'sequential' has no Conv2D"
@@ -513,6 +518,8 @@ def wrong_calls():
         yield draw, [whole, np.stack([image] * 2)], ValueError, f"{name}: image must be one image"
         yield draw, [whole, image + np.nan], ValueError, f"{name}: image must be finite numbers"
         yield draw, [whole, image.astype(str)], ValueError, f"{name}: image must be finite numbers"
+        yield draw, [whole, [[1, 2], [3]]], ValueError, f"{name}: image must have one shape"
+        yield draw, [broken, image], ValueError, f"{name}: the weights of layer 'dense' are not all finite"
     for draw in (plots.saliency, plots.occlusion):
         name = draw.__name__
         yield draw, [maps, image], ValueError, f"{name}: model must return a number for each class"
@@ -535,6 +542,16 @@ def test_a_check_that_cannot_say_where_is_not_drawn(model, make_images):
 def test_an_image_may_come_with_a_batch_axis_and_without_its_channel(model, image, shape):
     whole = drawn(plots.saliency(model, image, 0).axes[1])
     assert np.array_equal(drawn(plots.saliency(model, image.reshape(shape), 0).axes[1]), whole)
+
+
+def test_gradients_of_a_model_that_is_frozen_are_not_drawn_and_the_error_says_why(make_model, make_images):
+    model, (x, y) = make_model(), make_images(20)
+    model.trainable = False
+    histograms = Histograms(x, y)
+    model.fit(x, y, verbose=0, callbacks=[histograms])
+    plots.weight_histograms(histograms)
+    with pytest.raises(ValueError, match="gradient_histograms: the model has no weights that are trained"):
+        plots.gradient_histograms(histograms)
 
 
 def test_histograms_of_examples_that_do_not_fit_are_refused_before_training(make_model, make_images):

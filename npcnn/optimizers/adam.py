@@ -10,7 +10,9 @@ from npcnn.optimizers.optimizer import Optimizer, flush
 
 
 class Adam(Optimizer):
-    """Steps of at most about lr in each weight, whatever the scale of its gradient.
+    """Steps of about lr in each weight while its gradient keeps sign and size, whatever its scale.
+
+    Where gradients disagree, steps are shorter; where they suddenly grow, longer: `docs/adam.md` has numbers.
 
     At step t = 1, 2, ..., with running means of the gradient and of its square,
 

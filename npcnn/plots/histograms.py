@@ -39,9 +39,11 @@ def gradient_histograms(histograms: Histograms, path: PathLike | None = None) ->
 
     Raises:
         TypeError: it is no `npcnn.callbacks.Histograms`.
-        ValueError: it has recorded nothing.
+        ValueError: it has recorded nothing, or the model has no weights that are trained.
     """
     _check("gradient_histograms", histograms)
+    if not histograms.gradients:
+        raise ValueError("gradient_histograms: the model has no weights that are trained, so there are no gradients")
     figure = _ridges(histograms, histograms.gradients, "size of the gradient", "zero", ORANGE)
     # One axis for all shows whether gradients grow smaller on their way back; a few tiny ones must not stretch it.
     found = [each for every in histograms.gradients.values() for each in every if each[0].any()]

@@ -7,7 +7,7 @@ from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from npcnn.checks import check_count
+from npcnn.checks import as_array, check_count
 from npcnn.layers.conv2d import Conv2D
 from npcnn.layers.layer import Layer
 from npcnn.layers.sigmoid import Sigmoid, logistic
@@ -28,11 +28,11 @@ def filters(model_or_layer: Any, path: PathLike | None = None, count: int = 64) 
 
     Raises:
         TypeError: it is neither a model nor a Conv2D.
-        ValueError: it has no Conv2D, or no weights yet; or count is below 1.
+        ValueError: it has no Conv2D, no weights yet, or weights that are not finite; or count is below 1.
     """
     if not isinstance(model_or_layer, Trainer | Conv2D):
         raise TypeError(f"filters: takes a model or a Conv2D, got {model_or_layer!r}")
-    layers = [layer for layer in _layers(model_or_layer) if isinstance(layer, Conv2D)]
+    layers = [layer for layer in _layers("filters", model_or_layer) if isinstance(layer, Conv2D)]
     if not layers or not all(layer.params for layer in layers):
         why = "has no weights yet; build it first" if layers else "has no Conv2D"
         raise ValueError(f"filters: {model_or_layer} {why}")
@@ -63,12 +63,13 @@ def feature_maps(model: Any, image: np.ndarray, path: PathLike | None = None, co
 
     Raises:
         TypeError: model is no model.
-        ValueError: it is not built or not for images, or this is no image for it; or count is below 1.
+        ValueError: it is not built, not for images, or has weights that are not finite; this is no image for it; or
+            count is below 1.
     """
-    y = _one_image("feature_maps", model, image)
+    y, layers = _one_image("feature_maps", model, image)
     check_count("feature_maps: count", count)
     titles, tiles = [f"input {y.shape[1:]}"], [np.moveaxis(np.atleast_3d(y[0]), -1, 0)[None]]
-    for layer in _layers(model):
+    for layer in layers:
         y, _ = layer.forward(y)
         shape = y.shape[1:]
         maps = y[0, ..., :count].transpose(2, 0, 1) if len(shape) == 3 else y.reshape(1, 1, -1)
@@ -103,11 +104,12 @@ def saliency(model: Any, image: np.ndarray, label: int | None = None, path: Path
 
     Raises:
         TypeError: model is no model.
-        ValueError: it is not built or not such a model, this is no image for it, or label is none of its classes.
+        ValueError: it is not built, not such a model, or has weights that are not finite; this is no image for it; or
+            label is none of its classes.
     """
-    x = _one_image("saliency", model, image)
+    x, layers = _one_image("saliency", model, image)
     label, _ = _label("saliency", model, x, label)
-    steps = [step for layer in _layers(model) for step in layer.split_activation()]
+    steps = [step for layer in layers for step in layer.split_activation()]
     if isinstance(steps[-1], Softmax | Sigmoid):
         steps.pop()
     y, caches = x, []
@@ -147,10 +149,10 @@ def occlusion(
 
     Raises:
         TypeError: model is no model.
-        ValueError: it is not built or not such a model, this is no image for it, label is none of its classes, or size
-            is below 1.
+        ValueError: it is not built, not such a model, or has weights that are not finite; this is no image for it;
+            label is none of its classes; or size is below 1.
     """
-    x = _one_image("occlusion", model, image)
+    x, _ = _one_image("occlusion", model, image)
     label, whole = _label("occlusion", model, x, label)
     check_count("occlusion: size", size)
     H, W = x.shape[1:3]
@@ -186,9 +188,13 @@ def occlusion(
     return saved(figure, path)
 
 
-def _layers(model: Any) -> list[Layer]:
-    """The layers, also those of models within the model; of a layer, that one."""
-    return [inner for layer in getattr(model, "layers", [model]) for inner in layer.in_line()]
+def _layers(name: str, model: Any) -> list[Layer]:
+    """The layers, also those of models within the model; of a layer, that one; or say whose weights are not finite."""
+    layers = [inner for layer in getattr(model, "layers", [model]) for inner in layer.in_line()]
+    for layer in layers:
+        if not all(np.isfinite(array).all() for array in [*layer.params.values(), *layer.state.values()]):
+            raise ValueError(f"{name}: the weights of layer {layer.name!r} are not all finite numbers")
+    return layers
 
 
 def logit(p: np.ndarray) -> np.ndarray:
@@ -197,19 +203,19 @@ def logit(p: np.ndarray) -> np.ndarray:
     return np.log(p / (1 - p))
 
 
-def _one_image(name: str, model: Any, image: Any) -> np.ndarray:
-    """Return the image as a batch of one, in the model's float type, or say why it cannot be."""
+def _one_image(name: str, model: Any, image: Any) -> tuple[np.ndarray, list[Layer]]:
+    """Return the image as a batch of one, in the model's float type, and the layers; or say why it cannot be."""
     if not isinstance(model, Trainer):
         raise TypeError(f"{name}: model must be a model, got {model!r}")
     shape = model.input_shape
     if shape is None or len(shape) not in (2, 3):
         raise ValueError(f"{name}: model must be built for images (H, W, C) or (H, W), its input shape is {shape}")
-    x = np.asarray(image)
+    x = as_array(f"{name}: image", image)
     if x.shape not in (shape, (1, *shape), (*shape, 1), shape[:2] if shape[2:] == (1,) else shape):
         raise ValueError(f"{name}: image must be one image of shape {shape}, got shape {x.shape}")
     if x.dtype.kind not in "biuf" or not np.isfinite(x).all():
         raise ValueError(f"{name}: image must be finite numbers, got an array of {x.dtype} that is not")
-    return x.reshape(1, *shape).astype(model.dtype)
+    return x.reshape(1, *shape).astype(model.dtype), _layers(name, model)
 
 
 def _label(name: str, model: Any, x: np.ndarray, label: int | None) -> tuple[int, float]:

@@ -8,7 +8,7 @@ Im2col: dy^T x for x^T dy. Only dw is wrong, and nearly everywhere. Its shape, (
 reshape takes anything of the right size. With one filter the two are the same.
 
 Jit: F // 2 pairs of filters, and F = 3: the last filter is never visited. dw is wrong only at f = 2, there it is 0; dx
-lacks that filter everywhere. With an even number of filters, as all real models have, nothing is wrong: so choose odd
+lacks that filter everywhere. With an even number of filters, as most models have, nothing is wrong: so choose odd
 sizes to check with. (npcnn's kernels repeat the last position instead; here the last pair may be of one.)
 """
 

@@ -1,9 +1,10 @@
 """Solution 15.
 
 float32 has 24 bits. -1e8 + 1 needs 27, and is rounded to -1e8. So 1e8 + (-1e8 + 1) is 0, but (1e8 - 1e8) + 1 is 1.
-The same happens in every sum, in the last bit: it is right to seven digits in any order, and the seventh digit
-depends on it. Training feeds that digit back into the weights, step after step. Here it stays there; near a corner of
-a ReLU, or over many epochs, it grows until two runs of one seed have other losses.
+The same happens in every sum, mostly in the last bit. A sum of terms of one sign is right to about seven digits in any
+order, and the last of them depends on it; where terms cancel, as above, more is lost. Training feeds that digit back
+into the weights, step after step. Here it stays there; near a corner of a ReLU, or over many epochs, it grows until two
+runs of one seed have other losses.
 
 So threads that add to a common sum as they finish cannot give the same bits twice. npcnn lets each write a sum of its
 own and adds these in order (npcnn/kernels/sharing.py).
