@@ -322,6 +322,15 @@ def open_page(browser):
     assert {url.split(":")[0] for url in requests} <= {"file"}
 
 
+def wait_until(page, expression, argument=None):
+    """Wait until an expression is true. (The page's policy lets Playwright's own wait evaluate it only once.)"""
+    for _ in range(200):
+        if page.evaluate(expression, argument):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
 # In the page, the weights of all layers or their gradients, in the order of get_weights.
 WEIGHTS = "network.steps.filter((s) => s.w).flatMap((s) => (s.useBias ? [{0}, {1}] : [{0}]))"
 
@@ -531,7 +540,7 @@ def test_a_digit_drawn_with_the_mouse_is_prepared_as_mnist_was_and_read(first_fi
     # Pillow rounds, and Python looks for the ink first: at the edges of a line they may differ a little.
     assert np.abs(seen - wanted).mean() < 2 and np.corrcoef(seen.ravel(), wanted.ravel())[0, 1] > 0.99
     page.click("#clear")
-    page.wait_for_function("page.x.every((value) => value === 0)")
+    wait_until(page, "page.x.every((value) => value === 0)")
     assert page.inner_text("#answer") == "Nothing drawn yet"
 
 
@@ -539,7 +548,7 @@ def test_a_finger_draws_and_points(first_file, open_page):
     page = open_page(first_file, viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
     page.tap("#clear")
     page.tap("#paper")
-    page.wait_for_function("page.x.some((value) => value > 0)")
+    wait_until(page, "page.x.some((value) => value > 0)")
     page.touchscreen.tap(*cell_of(page, 1, 3, 10, 10))
     assert page.inner_text("#cell-text").startswith("y[10, 10, 3] = ")
     page.evaluate("scrollTo(0, 0)")
@@ -693,7 +702,7 @@ def test_the_page_works_with_the_keyboard_alone(first_file, open_page):
     for key, times in [("ArrowUp", 8), (" ", 1), ("ArrowDown", 16), (" ", 1)]:
         for _ in range(times):
             page.keyboard.press(key)
-    page.wait_for_function("document.getElementById('answer').textContent.startsWith('It reads 1')")
+    wait_until(page, "document.getElementById('answer').textContent.startsWith('It reads 1')")
     tab_to("#step")
     page.keyboard.press("Space")
     assert "after it" in page.inner_text("#learned")
@@ -784,7 +793,7 @@ def test_the_pictures_follow_when_light_turns_dark_and_when_the_window_is_resize
     page = open_page(first_file)
     light = page.evaluate("sections[0].canvas.toDataURL()")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("light => sections[0].canvas.toDataURL() !== light", arg=light)
+    wait_until(page, "light => sections[0].canvas.toDataURL() !== light", light)
     wide = page.evaluate("sections[1].layout.inRow")
     page.set_viewport_size({"width": 360, "height": 800})
-    page.wait_for_function("wide => sections[1].layout.inRow < wide", arg=wide)
+    wait_until(page, "wide => sections[1].layout.inRow < wide", wide)
