@@ -15,7 +15,6 @@ from npcnn.kernels import conv_relu_max_pool, sharing
 from npcnn.kernels.conv2d import im2col as copy_patches
 from npcnn.kernels.windows import NO_PADS
 from npcnn.plots import BLUE, GREY, ORANGE
-from npcnn.threads import Workers
 
 # The image and the filter of all pictures of a Conv2D. Its four outputs are the tile of the max pool.
 X = np.array([[0, 2, 1, 2], [2, 3, 3, 3], [3, 2, 1, 2], [3, 0, 0, 1]])
@@ -104,10 +103,13 @@ def conv1d():
     p.text((24, 72), "Forward: x * w, summed by rows", 17, BLUE, ha="left", weight="bold")
     p.text((right, 72), "Backward: dy * w, summed by columns", 17, ORANGE, ha="left", weight="bold")
     x = p.grid((56, 92), X_1D, size, BLUE_TINT)
+    w = p.grid((308, 97), W_1D, 32, YELLOW_TINT)
     p.text((36, x.middle[1]), "x", 19, code=True)
-    p.text((36, tops[0] + size / 2), "w", 19, code=True)
+    p.text((290, w.middle[1]), "w", 19, code=True)
     for j, top in enumerate(tops):
-        row = p.grid((56 + j * size, top), W_1D, size, YELLOW_TINT)
+        products = X_1D[j : j + 3] * W_1D
+        assert products.sum() == y[j]
+        row = p.grid((56 + j * size, top), products, size)
         p.arrow((row.right + 5, row.middle[1]), (290, row.middle[1]), BLUE)
         p.text((296, row.middle[1]), f"y[{j}] = {number(y[j])}", 17, code=True, ha="left")
         alone = np.where(np.arange(3) == j, DY_1D, 0)  # the gradient of this output only
@@ -215,6 +217,32 @@ def im2col():
     return p
 
 
+def tile():
+    """A max pool alone, forward and backward: the tile that `winner` gets from a convolution."""
+    x, dy = conv(X, W, DY)[0], np.full((1, 1, 1, 1), 7.0)
+    pool = built(layers.MaxPool2D(2), (2, 2, 1))
+    y, cache = pool.forward(x[None, :, :, None])
+    dx = pool.backward(dy, cache)[0][0, :, :, 0]
+    best = tuple(np.argwhere(dx)[0])
+    p = Picture("The maximum: the winner takes it all", 268)
+    size, level = 60, 152
+    p.text((24, 72), "Forward", 17, BLUE, ha="left", weight="bold")
+    p.text((424, 72), "Backward", 17, ORANGE, ha="left", weight="bold")
+    four = p.grid((72, level - size), x, size, fills={best: BLUE_TINT})
+    p.frame(four.box(best, (1, 1)), BLUE, 3.5)
+    one = p.grid((292, level - size / 2), y[0, :, :, 0], size, BLUE_TINT)
+    p.arrow((four.right + 10, level), (one.left - 10, level), BLUE)
+    p.text(((four.right + one.left) / 2, level - 18), "max", 16)
+    dfour = p.grid((472, level - size), dx, size, ORANGE_TINT, ORANGE, hatched=dx == 0)
+    p.frame(dfour.box(best, (1, 1)), ORANGE, 3.5, dashed=True)
+    done = p.grid((716, level - size / 2), dy[0, :, :, 0], size, ORANGE_TINT, ORANGE)
+    p.arrow((done.left - 10, level), (dfour.right + 10, level), ORANGE, dashed=True)
+    p.text(((done.left + dfour.right) / 2, level - 18), "to the winner", 16)
+    for grid, name in ((four, "x"), (one, "y"), (dfour, "dx"), (done, "dy")):
+        p.text((grid.middle[0], grid.bottom + 20), name, 18, code=True)
+    return p
+
+
 def winner():
     """The tile of four under a max pool, forward and backward."""
     x, w, dy = X[None, :, :, None].astype(float), W[:, :, None, None].astype(float), np.full((1, 1, 1, 1), 7.0)
@@ -223,11 +251,14 @@ def winner():
     y, cache = conv_relu_max_pool.forward(x, w, np.zeros(1), NO_PADS)
     dx, won = conv_relu_max_pool.backward(dy, cache)[0][0, :, :, 0], cache[2].item()
     best = divmod(won, 2)
-    p = Picture("A max pool: one of four wins, and only it gets a gradient", 546)
+    assert (W[dx[best[0] : best[0] + 3, best[1] : best[1] + 3] == 0] == 0).all()  # as the last line says
+    p = Picture("A max pool: one of four wins, and only it gets a gradient", 572)
     p.text((24, 72), "Forward", 17, BLUE, ha="left", weight="bold")
     p.text((24, 314), "Backward", 17, ORANGE, ha="left", weight="bold")
     level, back, tile = 172, 412, 60
     seen = image(p, (124, level - 80), best, 40)
+    filter_ = p.grid((322, 192), W, 28, YELLOW_TINT)
+    p.text((304, filter_.middle[1]), "w", 18, code=True)
     four = p.grid((424, level - tile), z, tile, fills={best: BLUE_TINT})
     p.frame(four.box(best, (1, 1)), BLUE, 3.5)
     one = p.grid((674, level - tile / 2), y[0, :, :, 0], tile, BLUE_TINT)
@@ -257,8 +288,11 @@ def winner():
     p.arrow((one.middle[0], 240), (one.middle[0], 336), GREY)
     p.text((one.middle[0] - 12, 276), "kept for the", 15, ha="right")
     p.text((one.middle[0] - 12, 296), "backward pass", 15, ha="right")
-    text = "Hatched: zero, for it had no part in y. The fused kernel visits the winner only."
+    assert z[best] > 0
+    p.text(((four.right + one.left) / 2, level + 18), f"{number(z[best])} > 0: it stays", 13)
+    text = "Hatched: zero, for it had no part in y. A 0 within the dashed patch: there w is 0."
     p.text((24, 522), text, 16, ha="left")
+    p.text((24, 548), "The fused kernel visits the winner only.", 16, ha="left")
     return p
 
 
@@ -272,15 +306,15 @@ def parts():
     for at, cut in zip(middles, cuts, strict=True):
         p.frame((at - wide / 2, 72, wide, 36), BLUE, 1.5, BLUE_TINT)
         p.text((at, 91), f"{cut.start}–{cut.stop - 1}", 16)
-    for top, threads in ((124, 1), (166, 2), (208, 4)):
+    # As it may go: thread a takes parts from the left, the others from the right (`Workers.map`), until all are taken.
+    for top, taken in ((124, "aaaaaaaa"), (166, "aaabbbbb"), (208, "aaabcdcb")):
+        threads = len(set(taken))
         p.text((24, top + 16), f"{threads} thread{'s' * (threads > 1)}", 16, ha="left")
-        with Workers(threads):
-            runs = [run for run, _ in sharing.runs(N)]
-        threads_of_parts = [k % threads for k, run in enumerate(runs) for _ in range(run.start, run.stop)]
-        for at, thread in zip(middles, threads_of_parts, strict=True):
+        for at, thread in zip(middles, taken, strict=True):
             p.frame((at - wide / 2 + 3, top, wide - 6, 32), GREY, 1.5, GREY_TINT)
-            p.text((at, top + 17), "abcd"[thread], 17, code=True)
-    p.text((24, 266), "Which thread takes which part is left to chance. Each part has a dw of its own:", 16, ha="left")
+            p.text((at, top + 17), thread, 17, code=True)
+    text = "For example: which thread takes which part is left to chance. Each part has a dw of its own:"
+    p.text((24, 266), text, 16, ha="left")
     y = 372
     p.text((24, 308), "gradients", 16, ORANGE, ha="left")
     p.text((24, y - 9), "sum, always", 16, ORANGE, ha="left")
@@ -362,6 +396,8 @@ def model():
         p.text((middle, 216), f"{H} × {W} × {C}", 15)
         if k == 0:
             digit(p, (left, top), pixel)
+        if k == 1:
+            p.text((middle, 76), "one sheet: 8 channels", 13, DARK_GREY)
         if k < len(images):
             operation(p, images[k], right + 8, right + gap - 8, level)
             left = right + gap
@@ -379,7 +415,6 @@ def model():
         p.frame((left, level - high / 2 + k * high / U, 20, high / U), BLUE, 1.2)
         p.text((left + 32, level - high / 2 + (k + 0.5) * high / U + 1), str(k), 13)
     p.text((626, level), "probabilities", 15, ha="left")
-    p.text((776, 436), "one sheet: 8 channels", 13, DARK_GREY, ha="right")
     p.text((776, 457), f"{network.count_params():,} parameters", 15, ha="right")
     return p
 
@@ -404,7 +439,7 @@ def digit(p, at, pixel):
         p.frame(box, "none", 0, str(1 - images[0, i, j] / 255))
 
 
-PICTURES = (chain_rule, conv1d, patch, overlap, im2col, winner, parts, blocks, model)
+PICTURES = (chain_rule, conv1d, patch, overlap, im2col, tile, winner, parts, blocks, model)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the pictures of the lesson.")

@@ -3,8 +3,11 @@
 python examples/check_gradients.py
 python examples/check_gradients.py my_layer.py:MyLayer --shape 6,7,1
 
-The second checks a layer of yours, by every method that applies, and draws where a gradient is wrong. Behind the colon
-stands the name of a class; or, if it takes arguments, of a layer in the file, as in my_layer = MyLayer(3).
+The first prints a row of errors for each layer, loss and rung, then two layers in detail, a right one and a wrong one,
+in about a minute. The second checks a layer of yours, by every method that applies, and draws where a gradient is
+wrong. Behind the colon stands the name of a class; or, if it takes arguments, of a layer in the file, as in
+my_layer = MyLayer(3). A class with the arguments pool_size and strides, a pool, is checked with windows side by side and
+with windows that overlap.
 """
 
 import argparse
@@ -175,29 +178,56 @@ def find_layer(file: str, name: str):
     return found()
 
 
-def check_own(layer, shape: tuple, images: int, rng) -> list:
-    """Check a layer by every method that applies; print what each says, and return what failed."""
-    x, failures = rng.standard_normal((images, *shape)), []
+def variants(layer, name: str, shape: tuple) -> dict:
+    """Return the layer by its title; and, if it was made from a class of pools, another whose windows overlap.
+
+    Where windows lie side by side, = and += do the same in backward; where they are 2 x 2, so do KH KW and 4.
+    """
+    title, cls = str(layer), type(layer)
+    if cls.__name__ != name or not {"pool_size", "strides"} <= set(inspect.signature(cls.__init__).parameters):
+        return {title: layer}
+    overlapping = {"pool_size": (3, 2), "strides": (2, 1)}
+    try:
+        cls(**overlapping).build(shape)
+    except ValueError as error:
+        print(f"Windows that overlap are not tried: {error}\n")
+        return {title: layer}
+    return {title: layer, f"{title}, window 3 x 2, strides 2 and 1": cls(**overlapping)}
+
+
+def check_own(layer, title: str, shape: tuple, images: int, rng) -> bool:
+    """Check a layer by every method that applies; print a verdict, a table, a line a method; return if all is right."""
+    x, results, notes = rng.standard_normal((images, *shape)), [], []
     for method in METHODS:
         try:
             result = check_layer(layer, x, method)
         except TypeError as error:
             if "complex numbers" not in str(error):
                 raise
-            print(f"{method}: does not apply: {str(error).partition('; ')[0]}\n")
+            notes.append(f"{method}: does not apply: {str(error).partition('; ')[0]}")
             continue
         if any("analytic" in problem for problem in result.problems):
-            print(
-                f"{method}: does not apply: forward is not an analytic function, it has an abs, var, norm or the like\n"
-            )
+            why = "forward is not an analytic function, it has an abs, var, norm or the like"
+            notes.append(f"{method}: does not apply: {why}")
             continue
         # A wide step is exact on a straight line only. Where the narrow one finds nothing wrong, y is bent.
-        if method == "exact" and not failures and not result.passed:
-            print("exact: does not apply: the layer is not linear\n")
+        if method == "exact" and not result.passed and all(earlier.passed for earlier in results):
+            notes.append("exact: does not apply: the layer is not linear")
             continue
-        print((result if failures else explain(result)), end="\n\n")  # one drawing is enough
-        failures += [] if result.passed else [f"{result.title}, {method}"]
-    return failures
+        results.append(result)
+    shown = next((result for result in results if not result.passed), results[0])
+    print(f"{title}: {verdict(shown)}\n\n{explain(shown)}\n")
+    print("\n".join([str(result).partition("\n")[0] for result in results if result is not shown] + notes), end="\n\n")
+    return shown.passed
+
+
+def verdict(result: Result) -> str:
+    """Say in one line what is wrong and what is right."""
+    words, found = {"ok": "right", "kinks only": "not compared, at kinks only"}, []
+    for row in result.rows:
+        places = f" in {len(row.wrong)} of {row.measured} places" if row.measured > 1 else ""
+        found.append(f"of {row.argument} is {words.get(row.verdict, f'wrong{places}')}")
+    return "; ".join(["the gradient " + ", that ".join(found), *result.problems])
 
 
 def main() -> None:
@@ -225,15 +255,16 @@ def main() -> None:
         except LookupError as error:
             parser.error(str(error))
         try:
-            failures = check_own(layer, shape, arguments.images, rng)
+            layers_by_title = variants(layer, name, shape).items()
+            right = [check_own(each, title, shape, arguments.images, rng) for title, each in layers_by_title]
         except Exception as error:  # of whatever kind: it is the layer's code that runs
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
             line = f" in line {frames[-1].lineno}" if frames else ""
             what = f"{arguments.layer} fails{line} for inputs of --shape {arguments.shape}"
             parser.error(f"{what}: {type(error).__name__}: {error}")
-    else:
-        failures = check_everything(rng)
-        show_what_right_and_wrong_look_like(rng)
+        sys.exit(not all(right))
+    failures = check_everything(rng)
+    show_what_right_and_wrong_look_like(rng)
     if failures:
         print("\nFAILED\n\n" + "\n\n".join(failures))
         sys.exit(1)

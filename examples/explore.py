@@ -18,9 +18,12 @@ parser.add_argument("--no-open", action="store_true", help="only write the page"
 args = parser.parse_args()
 
 page = (args.out or args.model.with_suffix(".html")).absolute()
+if page.is_dir():
+    parser.error(f"--out must be a file, got the folder {page}")
 try:
     model = load_model(args.model)
     _, (images, labels) = mnist.load_data(args.data)
+    page.parent.mkdir(parents=True, exist_ok=True)
     explorer.write(model, page, images, labels)
 except (ImportError, OSError, RuntimeError, ValueError) as error:
     parser.error(str(error))

@@ -72,7 +72,8 @@ def draw(name, picture, look_for=None):
 draw(
     "filters",
     lambda path: plots.filters(model, path),
-    "A filter that is orange on one side and blue on the other answers to edges in that direction.",
+    "First layer: a filter that is orange on one side and blue on the other answers to edges in that direction.\n"
+    "    Later layers: these filters read feature maps, not pixels, and to the eye they look like noise.",
 )
 draw(
     "feature_maps",

@@ -12,6 +12,7 @@ from npcnn import (
     metrics,
     models,
     optimizers,
+    preprocessing,
     regularizers,
     utils,
 )
@@ -31,7 +32,7 @@ __all__ = [
     "initializers",
     "layers",
 ]
-__all__ += ["load_model", "losses", "metrics", "models", "optimizers", "regularizers", "utils"]
+__all__ += ["load_model", "losses", "metrics", "models", "optimizers", "preprocessing", "regularizers", "utils"]
 
 # Keras' older paths, and what to say to a program that asks one of these for a name npcnn has not.
 keras_names.install(__name__, __all__)

@@ -15,3 +15,17 @@ class Array(np.ndarray):
     def assign(self, value: Any) -> None:
         """Copy a value into the array."""
         self[...] = value
+
+
+class LearningRate(float):
+    """A learning rate: a number, with the methods `numpy()` and `assign()` that TensorFlow's variables have."""
+
+    optimizer: Any
+
+    def numpy(self) -> float:
+        """Return the plain number."""
+        return float(self)
+
+    def assign(self, value: float) -> None:
+        """Set the learning rate of the optimizer that this number was read from."""
+        self.optimizer.learning_rate = value

@@ -98,8 +98,12 @@ def random_matrices(
     rotated = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     sheared = [[one, zero], [rng.uniform(-shear, shear, N), one]]
     scaled = [[scales[0], zero], [zero, scales[1] * mirror]]
-    R, S, D = (np.moveaxis(np.array(matrix), -1, 0) for matrix in (rotated, sheared, scaled))
-    return R @ S @ D
+    return of_each(rotated) @ of_each(sheared) @ of_each(scaled)
+
+
+def of_each(matrix: Any) -> np.ndarray:
+    """Return N matrices, (N, 2, 2), of one whose entries are arrays (N,)."""
+    return np.moveaxis(np.array(matrix), -1, 0)
 
 
 def bumps(size: int, smoothness: float) -> np.ndarray:
@@ -126,7 +130,7 @@ def elastic_fields(heights: np.ndarray, down: np.ndarray, across: np.ndarray) ->
     return down @ (heights @ across.T)
 
 
-def warp(images: np.ndarray, matrices: np.ndarray, shifts: np.ndarray, fields: np.ndarray) -> np.ndarray:
+def warp(images: np.ndarray, matrices: np.ndarray, shifts: np.ndarray, fields: np.ndarray, **beyond: Any) -> np.ndarray:
     """Return y[n, q] = images[n, m + A (q - m) + t + d(q)], the value between pixels by bilinear interpolation.
 
     Args:
@@ -134,16 +138,17 @@ def warp(images: np.ndarray, matrices: np.ndarray, shifts: np.ndarray, fields: n
         matrices: A, (N, 2, 2).
         shifts: t, (N, 2), in pixels down and across.
         fields: d, (N, 2, H, W), in pixels down and across.
+        beyond: what is beyond the edges, as np.pad is told: mode="edge", say; by default 0.
     """
     y = np.empty(images.shape, np.float32 if images.dtype == np.uint8 else images.dtype)
-    border = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    border = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), **beyond)
     bilinear(*images.shape[1:])(border, matrices, shifts, fields, y)
     return np.rint(y).astype(np.uint8) if images.dtype == np.uint8 else y
 
 
 @cached
 def bilinear(H: int, W: int, C: int) -> Callable:
-    """Return the loop of `warp`; its x has a border of one pixel of 0, and places beyond that are moved onto it.
+    """Return the loop of `warp`; its x has a border of one pixel, and places beyond that are moved onto it.
 
     Between four pixels, at the distances below and right from the upper left one,
 

@@ -29,6 +29,20 @@ def set_image_data_format(data_format: str) -> None:
         raise ValueError(f"set_image_data_format: must be 'channels_last', got {data_format!r}; {hint}")
 
 
+def image_dim_ordering() -> str:
+    """Return how Keras 1 called channels last: "tf"."""
+    return "tf"
+
+
+def set_image_dim_ordering(dim_ordering: str) -> None:
+    """Accept "tf", channels last.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    set_image_data_format("channels_last" if dim_ordering == "tf" else dim_ordering)
+
+
 def floatx() -> str:
     """Return the float type of models that are told none."""
     return defaults.floatx

@@ -24,6 +24,7 @@ class Batches:
     """
 
     group = 1  # how many batches may be in memory at a time
+    endless = False  # whether one pass after another may be in an epoch
 
     def __init__(self, length: int | None, steps: int | None) -> None:
         self.length, self.fixed_steps = length, steps
@@ -45,7 +46,7 @@ class Batches:
             return
         for step in range(self.fixed_steps):
             batch = next(self.running, None) if self.running else None
-            if batch is None and step == 0:
+            if batch is None and (step == 0 or self.endless):
                 self.running = self.one_pass()
                 batch = next(self.running, None)
             if batch is None:
@@ -127,6 +128,7 @@ class StreamBatches(Batches):
         rng: np.random.Generator | None = None,
     ) -> None:
         self.numbered = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+        self.endless = self.numbered and hasattr(source, "__next__")  # as what ImageDataGenerator.flow returns
         try:
             length = len(source)
         except TypeError:  # Python's way to say that it has none

@@ -9,15 +9,13 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 from npcnn.checks import check_count, check_positive
-from npcnn.event_files import open_events, write_values
 from npcnn.history import History
 from npcnn.hooks import Callback, CallbackList
-from npcnn.optimizers import Optimizer
 
 __all__ = [
     "CSVLogger",
@@ -343,65 +341,17 @@ class CSVLogger(Callback):
 
 
 class TensorBoard(Callback):
-    """Write the values of each epoch to files that TensorBoard shows: in log_dir/train, and log_dir/validation.
+    """Do nothing but say so: npcnn writes no files for TensorBoard. With this name, programs that ask for them run.
+
+    `CSVLogger` keeps the same numbers, `npcnn.plots.accuracy_curves` draws them.
 
     Args:
-        log_dir: the folder.
-        histogram_freq, write_graph, write_images, write_steps_per_second, profile_batch, embeddings_freq,
-            embeddings_metadata: what else Keras writes there; npcnn does not, and warns if it is asked for.
-        update_freq: "epoch", or "batch" or a number of batches: values of training after so many batches, too.
-
-    Raises:
-        ValueError: update_freq is anything else.
+        log_dir, other: accepted because Keras has them.
     """
 
-    def __init__(
-        self,
-        log_dir: str | os.PathLike = "logs",
-        histogram_freq: int = 0,
-        write_graph: bool = True,
-        write_images: bool = False,
-        write_steps_per_second: bool = False,
-        update_freq: int | str = "epoch",
-        profile_batch: Any = 0,
-        embeddings_freq: int = 0,
-        embeddings_metadata: Any = None,
-    ) -> None:
-        self.log_dir, self.batches = Path(log_dir), 0
-        self.files: dict[str, BinaryIO] = {}
-        every: Any = {"epoch": 0, "batch": 1}.get(str(update_freq), update_freq)
-        self.every = check_count("TensorBoard: update_freq", every, least=0)
-        more = {"histogram_freq": histogram_freq, "write_images": write_images, "embeddings_freq": embeddings_freq}
-        if asked := [name for name, value in more.items() if value]:
-            warnings.warn(f"TensorBoard: npcnn writes curves only; {', '.join(asked)} is ignored", stacklevel=2)
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Write the values so far, where asked for."""
-        self.batches += 1
-        if self.every and self.batches % self.every == 0:
-            self._write("train", "batch_", self.batches, logs or {})
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the epoch's values."""
-        logs = logs or {}
-        train = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        rate = (
-            {"learning_rate": self.model.optimizer.learning_rate} if isinstance(self.model.optimizer, Optimizer) else {}
-        )
-        self._write("train", "epoch_", epoch, {**train, **rate})
-        self._write("validation", "epoch_", epoch, {name[4:]: logs[name] for name in logs if name not in train})
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the files."""
-        for file in self.files.values():
-            file.close()
-        self.files = {}
-
-    def _write(self, folder: str, prefix: str, step: int, values: dict[str, float]) -> None:
-        if values and folder not in self.files:
-            self.files[folder] = open_events(self.log_dir / folder)
-        if values:
-            write_values(self.files[folder], step, {f"{prefix}{name}": value for name, value in values.items()})
+    def __init__(self, log_dir: str | os.PathLike = "logs", *other: Any, **more: Any) -> None:
+        instead = "CSVLogger keeps the same numbers, npcnn.plots.accuracy_curves draws them"
+        warnings.warn(f"TensorBoard: npcnn writes nothing to {log_dir}; {instead}", stacklevel=2)
 
 
 class TerminateOnNaN(Callback):

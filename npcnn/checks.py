@@ -5,6 +5,7 @@ do. `name` is what the caller calls the value, with the layer in front where the
 """
 
 import contextlib
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,12 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
 def check_optional_count(name: str, value: Any, default: Any = None) -> Any:
     """Return value as an int of at least 1, or `default` for None."""
     return default if value is None else check_count(name, value)
+
+
+def check_steps(name: str, value: Any) -> int | None:
+    """Return a number of batches, or None; a fraction is rounded up: len(x) / 32, as programs for Keras 2 have it."""
+    whole = math.ceil(value) if isinstance(value, float) and math.isfinite(value) else value
+    return check_optional_count(name, whole)
 
 
 def check_frequency(name: str, value: Any) -> Callable[[int], bool]:

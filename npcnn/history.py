@@ -3,6 +3,13 @@
 from npcnn.hooks import Callback
 
 
+class Record(dict):
+    """The lists of a history, by name; a name that is not there raises a KeyError that says which are."""
+
+    def __missing__(self, name: str) -> None:
+        raise KeyError(f"there is no {name!r} in the history, only {', '.join(self)}; metrics=['acc'] is called 'acc'")
+
+
 class History(Callback):
     """What `fit` returns: `history["val_accuracy"][i]` and the like, for each epoch number in `epoch`.
 
@@ -13,7 +20,7 @@ class History(Callback):
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[float]] = Record()
         self.interrupted = False
 
     def on_train_begin(self, logs: dict | None = None) -> None:

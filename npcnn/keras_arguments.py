@@ -15,8 +15,9 @@ NEUTRAL = {
     **{"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False},
     **{"data_format": "channels_last", "groups": 1},
     **dict.fromkeys(("loss_weights", "gradient_accumulation_steps", "loss_scale_factor"), None),
-    **dict.fromkeys(("ignore_class", "weighted_metrics"), None),
+    "ignore_class": None,
     **{"amsgrad": False, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None},
+    **{"interpolation_order": 1, "save_to_dir": None},
     **{"reduction": "sum_over_batch_size", "top_k": None, "class_id": None},
 }
 
@@ -62,6 +63,11 @@ ATTRIBUTES = {
         ("train_step", "test_step", "compute_loss"),
         "write a loss, a layer or an optimizer of your own; npcnn/training.py is the whole step",
     ),
+    **dict.fromkeys(
+        ("flow_from_directory", "flow_from_dataframe"),
+        "read the images into an array (N, H, W, C), np.asarray(Image.open(path)) with Pillow, and use flow(x, y)",
+    ),
+    **dict.fromkeys(("get_random_transform", "apply_transform"), "random_transform(image) draws and applies one"),
     "export": "save the model as a .keras file",
     "to_yaml": "to_json is there",
     "reset_states": "there are no recurrent layers",

@@ -47,7 +47,7 @@ AUGMENTATION = (
 HINTS = [
     ("layers", TEXT, "it is about images; for text and sequences use Keras"),
     ("layers", BRANCHES, "models are Sequential, layers in a row without branches; for others use Keras"),
-    ("layers", AUGMENTATION, "change the images in NumPy, and give fit an iterable of batches (x, y)"),
+    ("layers", AUGMENTATION, "use preprocessing.image.ImageDataGenerator, or npcnn.augmentation.augment(images)"),
     (
         "layers",
         "DepthwiseConv2D SeparableConv2D",
@@ -55,6 +55,11 @@ HINTS = [
     ),
     ("layers", "Conv1D MaxPooling1D MaxPool1D", "use the 2D layer, with sequences as images (N, 1, W, C)"),
     ("layers", "InputLayer", "use Input"),
+    ("layers", "AlphaDropout", "use Dropout, or BatchNormalization without it"),
+    ("layers", "GaussianDropout", "use Dropout or GaussianNoise"),
+    ("layers", "Permute", "transpose x in NumPy before it is given to fit, or use Reshape"),
+    ("layers", "Cropping2D", "cut the images before: x[:, 2:-2, 2:-2]"),
+    ("layers", "UpSampling2D", "enlarge the images before: x.repeat(2, axis=1).repeat(2, axis=2), or use Keras"),
     ("layers", "Lambda", "write a layer of your own, with forward and backward; npcnn/layers/relu.py is a short one"),
     ("layers", "", "use Keras, or write a layer of your own, with forward and backward, as in npcnn/layers/dense.py"),
     ("models", "Model Functional", "put the layers into Sequential([...]), in a row; for branches use Keras"),
@@ -81,7 +86,6 @@ HINTS = [
     ("utils", "array_to_img img_to_array load_img save_img", "use Pillow: np.asarray(Image.open(path))"),
     ("utils", "get_file", "use pooch.retrieve, which is installed with npcnn"),
     ("utils", "", "use Keras' own, which works beside npcnn"),
-    ("backend", "image_dim_ordering set_image_dim_ordering", "images are channels last, as image_data_format() says"),
     ("backend", "eval", "arrays and learning rates are numbers as they are; leave it out"),
     ("backend", "get_session set_session learning_phase set_learning_phase", "there is no session; leave it out"),
     ("backend", "", "use NumPy; all arrays here are NumPy's"),
@@ -90,7 +94,9 @@ HINTS = [
     ("applications", "", "there are no trained networks here; use Keras"),
     ("preprocessing.text", "", "it is about images; for text use Keras"),
     ("preprocessing.sequence", "", "it is about images; for text and sequences use Keras"),
-    ("preprocessing", "", "for ImageDataGenerator, give fit an iterable of batches (x, y); images are read by Pillow"),
+    ("preprocessing.image", "array_to_img img_to_array load_img save_img", "use Pillow: np.asarray(Image.open(path))"),
+    ("preprocessing.image", "", "use ImageDataGenerator, whose random_transform changes one image"),
+    ("preprocessing", "", "read the images with Pillow, and give fit arrays or an iterable of batches (x, y)"),
     ("wrappers", "", "write a small class with fit and predict around Sequential"),
     ("visualization", "", "use Matplotlib, or npcnn.plots"),
     ("distribution", "", "it computes on the CPU; leave it out"),
@@ -138,7 +144,7 @@ def install(package: str, names: Sequence[str]) -> None:
         module = sys.modules[f"{package}.{old}"] = sys.modules[f"{package}.{new}"]
         parent, _, last = f"{package}.{old}".rpartition(".")
         setattr(sys.modules[parent], last, module)
-    for path in {"", *names, *OLD_PATHS.values(), "optimizers.schedules"}:
+    for path in {"", *names, *OLD_PATHS.values(), "optimizers.schedules", "preprocessing.image"}:
         if module := sys.modules.get(f"{package}.{path}".strip(".")):
             _explain_what_is_missing(module, path, LAZY.get(path, ()))
             vars(module).setdefault("__path__", [])  # so that Python looks for modules in it, and asks the last finder

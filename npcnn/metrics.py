@@ -313,6 +313,37 @@ class BinaryCrossentropy(MeanMetricWrapper):
         super().__init__(binary_crossentropy, name, from_logits=from_logits, label_smoothing=label_smoothing)
 
 
+class WeightedMean:
+    """The mean of a metric with the weights that the examples have in the loss: one of `weighted_metrics`.
+
+        mean = (sum over n of weight[n] fn(y_true, y_pred)[n]) / (sum over n of weight[n])
+
+    Args:
+        metric: what gives one number for each example.
+        name: its name in the history.
+
+    Raises:
+        ValueError: the metric is no mean over the examples.
+    """
+
+    weighted = True  # so that `Plan.score` gives it the weights, None if all count alike
+
+    def __init__(self, metric: Any, name: str) -> None:
+        if not isinstance(metric, MeanMetricWrapper):
+            raise ValueError(f"weighted_metrics: {metric.name!r} is no mean over the examples; put it into metrics")
+        self.metric, self.name, self.finish = metric, name, metric.finish
+
+    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        """Return the mean over the batch, without weights."""
+        return self.metric(y_true, y_pred)
+
+    def sum_and_count(self, y_true: np.ndarray, y_pred: np.ndarray, weights: Any = None) -> tuple[float, float]:
+        """Return the two sums."""
+        values = np.asarray(self.metric.fn(np.asarray(y_true), np.asarray(y_pred), **self.metric.arguments), float)
+        weights = np.ones(len(y_pred)) if weights is None else np.asarray(weights, float)
+        return float(weights @ values.reshape(len(y_pred), -1).mean(axis=1)), float(weights.sum())
+
+
 CLASSES = (
     Accuracy,
     SparseCategoricalAccuracy,

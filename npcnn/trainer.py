@@ -19,6 +19,7 @@ from npcnn.checks import (
     check_optional_count,
     check_sample_weight,
     check_seed,
+    check_steps,
     only_array,
 )
 from npcnn.console import Progress, resolve_verbose
@@ -29,6 +30,7 @@ from npcnn.layers.activation import Activation
 from npcnn.layers.layer import Layer, Shape
 from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
+from npcnn.metrics import WeightedMean
 from npcnn.metrics import get as metric_named
 from npcnn.planning import make_plan
 from npcnn.threads import Workers, flag_interrupt, share
@@ -76,7 +78,9 @@ class Trainer:
             loss: "sparse_categorical_crossentropy", "categorical_crossentropy", or an object from `npcnn.losses`.
             metrics: a list of "accuracy" or objects from `npcnn.metrics`; "accuracy" alone is a list of it. For either,
                 a list or dictionary with one entry, for the one output, is that entry.
-            loss_weights, weighted_metrics: Keras has them, npcnn has not: None.
+            weighted_metrics: the same, for means in which examples count as they do in the loss; where a name is taken,
+                it becomes "weighted_accuracy", say.
+            loss_weights: Keras has it, npcnn has not: None.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: change how Keras computes, and nothing here.
             old: arguments that Keras has dropped; the error says what to write instead.
 
@@ -86,20 +90,16 @@ class Trainer:
         """
         if loss_weights is not None and metrics is None:
             raise ValueError(f"compile: its third argument is loss_weights, as in Keras; use metrics={loss_weights!r}")
-        check_neutral("compile", {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics, **old})
+        check_neutral("compile", {"loss_weights": loss_weights, **old})
         loss = of_the_output("loss", loss)
-        if isinstance(metrics, dict):
-            metrics = [of_the_output("metrics", metrics)]
         if isinstance(loss, (list, tuple)) and len(loss) == 1:
             loss = loss[0]
-        if isinstance(metrics, (list, tuple)) and len(metrics) == 1 and isinstance(metrics[0], (list, tuple)):
-            metrics = metrics[0]  # one list for each output
-        if isinstance(metrics, str):
-            metrics = [metrics]
-        if metrics is not None and not isinstance(metrics, (list, tuple)):
-            raise ValueError(f"metrics must be a list like ['accuracy'], got {metrics!r}")
-        found = losses.get(loss), [metric_named(metric) for metric in metrics or ()], optimizers.get(optimizer)
-        names = ["loss", *(metric.name for metric in found[1])]
+        measured = metrics_in("metrics", metrics)
+        taken = {metric.name for metric in measured}
+        for metric in metrics_in("weighted_metrics", weighted_metrics):
+            measured.append(WeightedMean(metric, f"weighted_{metric.name}" if metric.name in taken else metric.name))
+        found = losses.get(loss), measured, optimizers.get(optimizer)
+        names = ["loss", *(metric.name for metric in measured)]
         if len(set(names)) < len(names):
             raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
         if found[2] is not self.optimizer and isinstance(found[2], optimizers.Optimizer) and found[2].slots:
@@ -175,13 +175,13 @@ class Trainer:
         with self._as_it_was_if_refused():
             weights, order = (sample_weight, class_weight), rng if shuffle else None
             size = check_optional_count("batch_size", batch_size, 32)
-            steps = check_optional_count("steps_per_epoch", steps_per_epoch)
+            steps = check_steps("steps_per_epoch", steps_per_epoch)
             train = self._batches("", x, y, weights, size, steps, order)
             valid: Batches | None = None
             if validation_data is not None:
                 xv, yv, weights = unpack("validation_data", validation_data)
                 size = check_optional_count("validation_batch_size", validation_batch_size, size)
-                steps = check_optional_count("validation_steps", validation_steps)
+                steps = check_steps("validation_steps", validation_steps)
                 valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
             elif isinstance(train, ArrayBatches):
                 train, valid = train.split(validation_split)
@@ -296,7 +296,7 @@ class Trainer:
         self._need_compile("evaluate")
         if is_stream(x):
             self._need_weights("evaluate")
-        size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
+        size, steps = check_optional_count("batch_size", batch_size, 32), check_steps("steps", steps)
         batches, verbose = self._batches("", x, y, (sample_weight, None), size, steps), resolve_verbose(verbose)
         hooks = CallbackList(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
         with Workers(self.threads), Progress("Evaluate", batches.steps, verbose) as progress:
@@ -365,7 +365,7 @@ class Trainer:
         if self.input_shape is None and not is_stream(x):
             self._build_for("x", x)
         self._need_weights("predict")
-        size, steps = check_optional_count("batch_size", batch_size, 32), check_optional_count("steps", steps)
+        size, steps = check_optional_count("batch_size", batch_size, 32), check_steps("steps", steps)
         if is_stream(x):
             batches: Batches = StreamBatches(x, self._images_of_batch, steps)
         else:
@@ -512,6 +512,18 @@ class Trainer:
         if self.input_shape is None or not self.layers:
             hint = "put layers.Input(shape) in front, or call build(input_shape) or fit first"
             raise RuntimeError(f"{method}: the model has no weights yet; {hint}")
+
+
+def metrics_in(argument: str, given: Any) -> list[Any]:
+    """Return the metrics of a list, a name, or one of these for the one output in a list or dictionary."""
+    if isinstance(given, dict):
+        given = [of_the_output(argument, given)]
+    if isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], (list, tuple)):
+        given = given[0]
+    given = [given] if isinstance(given, str) else given
+    if given is not None and not isinstance(given, (list, tuple)):
+        raise ValueError(f"{argument} must be a list like ['accuracy'], got {given!r}")
+    return [metric_named(metric) for metric in given or ()]
 
 
 def of_the_output(argument: str, value: Any) -> Any:

@@ -105,7 +105,7 @@ class Plan:
         """Return [loss, *metrics], each as (sum, count) over the batch, and the loss' cache; `y` was checked before.
 
         Sums and counts may be added up over batches; sum / count is the mean. The penalties on weights are part of the
-        loss, in evaluation too. Metrics know no weights of examples.
+        loss, in evaluation too. Of the metrics, only `weighted_metrics` know the weights of examples.
         """
         compute = self.loss.compute if type(self.loss) in OWN_LOSSES else self.loss.forward
         loss, cache = compute(y, output) if weights is None else compute(y, output, weights)
@@ -113,7 +113,8 @@ class Plan:
         totals = [(len(y) * (float(loss) + float(self.penalty())), len(y))]
         for metric in self.metrics:
             own = getattr(metric, "sum_and_count", None)  # of a metric that is not the mean over the examples
-            totals.append(own(y, y_pred) if own else (len(y) * float(metric(y, y_pred)), len(y)))
+            given = (y, y_pred, weights) if getattr(metric, "weighted", False) else (y, y_pred)
+            totals.append(own(*given) if own else (len(y) * float(metric(y, y_pred)), len(y)))
         return np.array(totals, float), cache
 
 

@@ -19,6 +19,7 @@ from npcnn.callbacks import (
     LearningRateScheduler,
     ModelCheckpoint,
     ReduceLROnPlateau,
+    TensorBoard,
     TerminateOnNaN,
 )
 
@@ -433,3 +434,12 @@ def test_a_lambda_callback_has_the_hooks_of_every_callback_and_no_others(make_mo
     assert calls == [["accuracy", "loss"]]
     with pytest.raises(TypeError, match="no 'on_lunch'"):
         LambdaCallback(on_lunch=print)
+
+
+def test_a_program_that_asks_for_tensorboard_runs_and_is_told_that_nothing_is_written(
+    tmp_path, make_model, make_images
+):
+    with pytest.warns(UserWarning, match="TensorBoard: npcnn writes nothing to .*logs; CSVLogger keeps"):
+        board = TensorBoard(tmp_path / "logs", histogram_freq=1)
+    make_model().fit(*make_images(8), verbose=0, callbacks=[board])
+    assert not (tmp_path / "logs").exists()

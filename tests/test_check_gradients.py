@@ -15,7 +15,8 @@ OWN = """
 import numpy as np
 from pathlib import Path
 from npcnn import losses
-from npcnn.layers import Conv2D, Layer
+from npcnn.kernels.windows import offsets
+from npcnn.layers import AveragePooling2D, Conv2D, Dense, Layer
 
 
 class Cube(Layer):
@@ -54,6 +55,42 @@ class Takes(Conv2D):
 
 
 takes = Takes(2, 3)
+
+
+class Scaled(Dense):
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return dx, {"kernel": 2 * grads["kernel"], "bias": grads["bias"]}
+
+
+scaled = Scaled(3)
+
+
+class Mean(AveragePooling2D):
+    pass
+
+
+class Overwrites(Mean):
+    def backward(self, dy, cache):
+        dx = np.zeros((len(dy), *self.input_shape))
+        for _, _, rows, columns in offsets(dy.shape[1:3], self.pool_size, self.strides):
+            dx[:, rows, columns] = dy / np.prod(self.pool_size)
+        return dx, {}
+
+
+class Four(Mean):
+    def backward(self, dy, cache):
+        return super().backward(dy * np.prod(self.pool_size) / 4, cache)
+
+
+side_by_side = Overwrites(2)
+
+
+class Refuses(Mean):
+    def __init__(self, pool_size=2, strides=None):
+        super().__init__(pool_size, strides)
+        if self.strides != self.pool_size:
+            raise ValueError("side by side only")
 loss = losses.MeanSquaredError()
 
 
@@ -111,7 +148,43 @@ def test_a_wrong_layer_is_drawn_once_and_the_status_says_so(check):
     status, printed = check("own.py:Forgets", "--shape", "3,4")
     assert status == 1
     assert printed.count("    . . . .\n    x x x x\n    . . . .\n") == 1
-    assert printed.endswith("Forgets, central\n\nForgets, exact\n\nForgets, complex\n\nForgets, adjoint\n")
+    assert printed.startswith("Forgets: the gradient of x is wrong in 8 of 24 places\n\n")
+    assert printed.count("  argument ") == 1  # one table, and of each other method one line
+    for method in ("central", "exact", "complex", "adjoint"):
+        assert printed.count(f"\nForgets, {method}, h = ") == 1
+
+
+def test_the_verdict_names_what_is_right_beside_what_is_wrong(check):
+    status, printed = check("own.py:scaled", "--shape", "4")
+    assert status == 1
+    assert printed.startswith(
+        "Scaled: the gradient of x is right, that of kernel is wrong in 12 of 12 places, that of b"
+    )
+
+
+@pytest.mark.parametrize("name", ["Overwrites", "Four"])
+def test_a_pool_of_ones_own_is_wrong_where_only_overlapping_oblong_windows_show_it(check, name):
+    status, printed = check(f"own.py:{name}")
+    assert status == 1 and f"{name}: the gradient of x is right\n" in printed
+    assert f"{name}, window 3 x 2, strides 2 and 1: the gradient of x is wrong in " in printed
+
+
+def test_a_right_pool_of_ones_own_passes_with_both_windows(check):
+    status, printed = check("own.py:Mean")
+    assert status == 0 and printed.count("the gradient of x is right") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["own.py:Refuses"], "Windows that overlap are not tried: side by side only"),
+        (["own.py:Mean", "--shape", "2,3,1"], "Windows that overlap are not tried: Mean: pool_size (3, 2) is larger"),
+        (["own.py:side_by_side"], "Overwrites: the gradient of x is right"),  # a layer made in the file is as it is
+    ],
+)
+def test_a_pool_is_checked_side_by_side_only_where_its_windows_cannot_or_may_not_overlap(check, arguments, words):
+    status, printed = check(*arguments)
+    assert status == 0 and words in printed and printed.count("the gradient of x is right") == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +198,7 @@ def test_a_wrong_layer_is_drawn_once_and_the_status_says_so(check):
         (["own.py:Square"], "own.py has no 'Square'"),
         (["own.py:loss"], "own.py:loss must be a layer, with build, forward and backward, got <"),
         (["own.py:Path"], "own.py:Path must be a layer"),
-        (["own.py:Flat"], "own.py:Flat fails in line 53 for inputs of --shape 6,7,2: ValueError: matmul"),
+        (["own.py:Flat"], "own.py:Flat fails in line 54 for inputs of --shape 6,7,2: ValueError: matmul"),
         (["own.py:takes", "--shape", "3"], "own.py:takes fails for inputs of --shape 3: ValueError: Takes"),
         (["own.py:Takes"], "make one in the file, as my_layer = Takes(...), and give its name"),
     ],

@@ -111,10 +111,27 @@ def test_write_takes_the_sample_where_no_digits_are_given(plain_model, test_digi
     assert (tmp_path / "page.html").read_text("utf-8") == explorer.make_page(plain_model, *test_digits)
 
 
-def test_no_text_in_the_data_can_end_the_script_it_is_in(plain_model, test_digits):
+@pytest.mark.parametrize("given", ["images", "labels"])
+def test_images_without_labels_and_labels_without_images_are_refused(given, plain_model, test_digits, tmp_path):
+    digits = dict(zip(("images", "labels"), test_digits, strict=True))
+    with pytest.raises(ValueError, match="images and labels go together"):
+        explorer.write(plain_model, tmp_path / "page.html", **{given: digits[given]})
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_of_more_than_3_mb_is_written_with_a_warning_that_says_how_large_it_is(test_digits, tmp_path):
+    model = make_model(layers.Flatten(), layers.Dense(1000))
+    with pytest.warns(UserWarning, match=r"the page has 4\.\d MB"):
+        explorer.write(model, tmp_path / "page.html", *test_digits)
+    assert (tmp_path / "page.html").stat().st_size > 4e6
+
+
+def test_no_text_in_the_data_can_end_the_script_it_is_in(plain_model, test_digits, monkeypatch):
+    monkeypatch.setattr(explorer, "equations_of", lambda cls: "y = x </script> <!-- <script>")
     page = explorer.make_page(plain_model, *test_digits)
     assert page.count("</script>") == 1 + sum(name.endswith(".js") for name in FILES)
     assert "<" not in re.search(r'<script id="data".*?>(.*?)</script>', page, re.DOTALL)[1]
+    assert data_of(page)["steps"][0]["equations"] == "y = x </script> <!-- <script>"
 
 
 def test_weights_and_digits_in_the_page_are_those_of_the_model(plain_model, test_digits):
@@ -169,14 +186,13 @@ def test_examples_in_a_docstring_are_no_equations():
 
     expected = "Double it.\n\nForward: y = 2 x. Backward: dx = 2 dy.\n\nThis is linear."
     assert explorer.equations_of(WithExamples) == expected
-    assert explorer.first_equation(WithExamples, "y") == "y = 2 x"
 
 
-@pytest.mark.parametrize("kind", sorted(set(explorer.KINDS.values())))
-def test_the_first_equations_of_each_kind_of_layer_are_found_in_its_docstring(kind):
-    assert explorer.first_equation(getattr(layers, kind), "y").startswith("y")
-    if kind != "Flatten":  # which says it in words
-        assert explorer.first_equation(getattr(layers, kind), "dx").startswith("dx")
+def test_the_softmax_says_that_its_gradient_is_that_of_the_loss(plain_model, test_digits):
+    data = data_of(explorer.make_page(plain_model, *test_digits))
+    softmax = data["steps"][-1]
+    assert softmax["places"]["backward"] == data["loss"]["places"]["backward"]
+    assert softmax["equations"].startswith("Exponentials") and softmax["equations"].endswith(data["loss"]["equations"])
 
 
 @pytest.mark.parametrize(
@@ -190,6 +206,8 @@ def test_the_first_equations_of_each_kind_of_layer_are_found_in_its_docstring(ki
         ([layers.Flatten(), layers.ReLU(max_value=6)], "layer 're_lu': it is a ReLU with max_value"),
         ([layers.Dense(3), layers.Flatten()], r"layer 'dense': it is a Dense on \(28, 28, 1\); put a Flatten"),
         ([layers.Flatten(), layers.Dense(3, kernel_regularizer="l2")], "layer 'dense': it has a regularizer"),
+        ([layers.Flatten(), layers.Dense(10, activation="softmax")], "layer 'dense': it is a softmax before the end"),
+        ([layers.Conv2D(3, 3, activation="softmax"), layers.Flatten()], "layer 'conv2d': it is a softmax before the"),
     ],
 )
 def test_a_layer_that_the_page_cannot_show_is_named(between, message, test_digits):
@@ -215,21 +233,45 @@ def test_a_model_without_weights_and_digits_of_another_form_are_refused(plain_mo
     with pytest.raises(RuntimeError, match="no weights yet"):
         explorer.make_page(Sequential([layers.Dense(10)]), *test_digits)
     images, labels = test_digits
-    with pytest.raises(ValueError, match=r"images must be uint8 \(1000, 28, 28\), got float64"):
+    with pytest.raises(ValueError, match=r"images must be uint8 \(N, 28, 28\), got float64 \(1000, 28, 28\)"):
         explorer.make_page(plain_model, images / 255, labels)
+    with pytest.raises(ValueError, match="model must be a Sequential, got int"):
+        explorer.make_page(3, images, labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        (lambda labels: labels[:, None], r"(1000, 1)"),
+        (lambda labels: np.eye(10)[labels], r"float64 (1000, 10)"),
+        (lambda labels: labels[0], "()"),
+        (lambda labels: labels[1:], "(999,)"),
+        (lambda labels: labels.astype(float), "float64 (1000,)"),
+        (lambda labels: labels.astype(int) + 7, "int64 (1000,) from 7 to 16"),
+        (lambda labels: labels.astype(int) - 1, "int64 (1000,) from -1 to 8"),
+    ],
+    ids=["a column", "one-hot", "a scalar", "one too few", "fractions", "above 9", "below 0"],
+)
+def test_labels_that_are_no_row_of_digits_are_refused(change, got, plain_model, test_digits):
+    images, labels = test_digits
+    with pytest.raises(ValueError, match=rf"labels must be integers from 0 to 9, \(1000,\).*{re.escape(got)}$"):
+        explorer.make_page(plain_model, images, change(labels))
 
 
 def test_the_example_writes_the_page_beside_the_model_and_names_the_layer_it_cannot_show(tmp_path):
     make_model(layers.Flatten()).save(tmp_path / "good.keras")
     make_model(layers.Flatten(), layers.ELU()).save(tmp_path / "bad.keras")
 
-    def run(name):
-        command = [sys.executable, str(ROOT / "examples" / "explore.py"), name, "--data", "sample", "--no-open"]
+    def run(*arguments):
+        command = [sys.executable, str(ROOT / "examples" / "explore.py"), *arguments, "--data", "sample", "--no-open"]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     good, bad = run("good.keras"), run("bad.keras")
     assert good.returncode == 0 and (tmp_path / "good.html").stat().st_size > 100_000, good.stderr
     assert bad.returncode == 2 and "layer 'elu'" in bad.stderr and not (tmp_path / "bad.html").exists()
+    folder, new = run("good.keras", "--out", "."), run("good.keras", "--out", "new/folder/page.html")
+    assert folder.returncode == 2 and f"--out must be a file, got the folder {tmp_path}" in folder.stderr
+    assert new.returncode == 0 and (tmp_path / "new/folder/page.html").is_file(), new.stderr
 
 
 def test_the_files_of_the_page_are_part_of_the_package():
@@ -348,7 +390,9 @@ def test_the_page_gives_the_gradients_of_the_library(model, file, open_page):
 
 
 @pytest.mark.parametrize(("name", "rate"), [("SGD", 0.01), ("Adam", 0.001)])
-def test_ten_steps_in_the_page_leave_the_weights_that_train_step_leaves(name, rate, model, file, open_page):
+def test_ten_steps_in_the_page_leave_the_weights_that_train_step_leaves(
+    name, rate, model, file, open_page, monkeypatch
+):
     page = open_page(file)
     x, labels = digits_in(page)
     n = int(page.input_value("#digits"))  # the first that is read wrong
@@ -357,7 +401,8 @@ def test_ten_steps_in_the_page_leave_the_weights_that_train_step_leaves(name, ra
     before = model.get_weights()
     plan, optimizer = model._plan(), getattr(optimizers, name)(rate)
     for step in plan.steps:
-        step.rate = 0.0  # Dropout does nothing in the page
+        if isinstance(step, layers.Dropout):
+            monkeypatch.setattr(step, "rate", 0.0)  # it does nothing in the page
     try:
         for _ in range(10):
             train_step(plan, optimizer, model.trainable_params, x[n : n + 1], labels[n : n + 1])
@@ -375,22 +420,45 @@ def test_every_number_in_the_pictures_is_the_sum_that_the_page_says_it_is(file, 
     page = open_page(file)
     page.check("input[value=dw]")
     wrong = page.evaluate("""() => {
-      const wrong = [], near = (a, b) => Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
+      const wrong = [];
       const sum = (products) => products.reduce((total, [, a, , b]) => total + a * b, 0);
       for (let k = 0; k <= network.steps.length; k++)
         for (const show of ["y", "dy", "w", "dw", "change"]) {
           page.show = show;
-          const { values } = content(k);
+          const { values } = content(k), largest = values ? largestMagnitude(values) : 0;
           for (let at = 0; values && at < values.length; at += 1 + Math.floor(values.length / 50)) {
             const found = explain(network, k, show, at, page.label), step = network.steps[k - 1];
             const bias = show === "y" && step?.b ? step.b[at % step.b.length] : 0;
             if (show !== "change" && found.value !== values[at]) wrong.push([k, show, at, found.value, values[at]]);
-            if (found.products && !near(sum(found.products) + bias, values[at])) wrong.push([k, show, at, found.text]);
+            const error = found.products ? Math.abs(sum(found.products) + bias - values[at]) : 0;
+            if (!(error <= 1e-5 * largest)) wrong.push([k, show, at, error, found.text]);
           }
         }
       return wrong;
     }""")
     assert wrong == []
+
+
+def test_the_first_nan_of_a_window_wins_as_in_the_library(first_file, open_page):
+    x = np.zeros((28, 28, 1), "float32")
+    x[0, 1] = x[1, 0] = x[3, 3] = np.nan
+    x[2:4, 2] = x[0, 0] = 7
+    pool = layers.MaxPool2D(2)
+    pool.build(x.shape)
+    y, cache = pool.forward(x[None])
+    dx, _ = pool.backward(np.ones_like(y), cache)
+    found = open_page(first_file).evaluate(
+        """x => {
+          const kept = { input: [28, 28, 1], output: [14, 14, 1], window: [2, 2], strides: [2, 2] };
+          const step = { ...kept, dilation: [1, 1], pads: [0, 0] }, pool = LAYERS.MaxPool2D;
+          x = Float32Array.from(x, (value) => value ?? NaN);
+          const y = pool.forward(step, x), { dx } = pool.backward(step, x, y, new Float32Array(196).fill(1));
+          return [y, dx].map((array) => Array.from(array, (value) => (Number.isNaN(value) ? null : value)));
+        }""",
+        [None if np.isnan(value) else float(value) for value in x.flat],
+    )
+    for mine, wanted in zip(found, (y, dx), strict=True):
+        np.testing.assert_array_equal(np.array(mine, "float32").reshape(wanted.shape), wanted)
 
 
 def cell_of(page, k, tile, row, column):
@@ -468,12 +536,63 @@ def test_a_digit_drawn_with_the_mouse_is_prepared_as_mnist_was_and_read(first_fi
 
 
 def test_a_finger_draws_and_points(first_file, open_page):
-    page = open_page(first_file, viewport={"width": 360, "height": 800}, has_touch=True, is_mobile=True)
+    page = open_page(first_file, viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
     page.tap("#clear")
     page.tap("#paper")
     page.wait_for_function("page.x.some((value) => value > 0)")
     page.touchscreen.tap(*cell_of(page, 1, 3, 10, 10))
     assert page.inner_text("#cell-text").startswith("y[10, 10, 3] = ")
+    page.evaluate("scrollTo(0, 0)")
+    paper, cell = page.locator("#paper").bounding_box(), page.locator("#cell").bounding_box()
+    assert paper["y"] + paper["height"] <= cell["y"]  # the panel, which stays in view, leaves room to draw
+
+
+def test_the_right_button_holds_no_cell(first_file, open_page):
+    page = open_page(first_file)
+    place = cell_of(page, 1, 5, 12, 8)
+    page.mouse.click(*place, button="right")
+    assert page.evaluate("page.held") is False
+    page.mouse.click(*place)
+    assert page.evaluate("page.held") is True
+
+
+def test_the_pen_of_the_keyboard_follows_the_mouse_and_is_lifted_when_the_paper_loses_the_focus(first_file, open_page):
+    page = open_page(first_file)
+    page.click("#clear")
+    draw(page, *SEVEN)
+    left, top = page.evaluate("[element('pen').style.left, element('pen').style.top].map(parseFloat)")
+    assert abs(left - 45) < 1 and abs(top - 85) < 1
+    page.focus("#paper")
+    page.keyboard.press(" ")
+    assert page.inner_text("#pen-text").startswith("Pen down")
+    page.keyboard.press("Tab")
+    assert page.evaluate("pen.down") is False and page.inner_text("#pen-text") == ""
+
+
+def test_the_image_is_grey_from_background_to_ink_in_light_and_in_dark(first_file, open_page):
+    for scheme in ["light", "dark"]:
+        page = open_page(first_file, color_scheme=scheme)
+        page.evaluate("page.x = page.x.map((value, k) => (k === 0 ? 1 : k === 1 ? 0 : value)); render()")
+        pixels = page.evaluate("Array.from(sections[0].canvas.getContext('2d').getImageData(1, 1, 2, 1).data)")
+        assert pixels == [255, 255, 255, 255, 0, 0, 0, 255]
+        legend = page.locator(".layer").first.locator(".legend")
+        assert legend.inner_text().split() == ["0", "1"]
+        page.check("input[value=dy]")
+        assert legend.inner_text().startswith("−")
+
+
+def test_undo_gives_back_the_learning_rate_and_says_again_only_of_the_digit_that_was_learned(first_file, open_page):
+    page = open_page(first_file)
+    page.click("#step")
+    page.select_option("#optimizer", "SGD")
+    assert page.input_value("#rate") == "0.01"
+    page.click("#undo")
+    assert (page.input_value("#optimizer"), page.input_value("#rate")) == ("Adam", "0.001")
+    assert page.inner_text("#learned") == f"Undone: the loss is {page.inner_text('#loss')} again."
+    page.click("#step")
+    page.select_option("#digits", index=3)
+    page.click("#undo")
+    assert page.inner_text("#learned") == f"Undone: the loss is {page.inner_text('#loss')}."
 
 
 def test_every_control_does_what_it_says(first_file, open_page):
@@ -594,6 +713,7 @@ def test_the_page_works_with_the_keyboard_alone(first_file, open_page):
     assert "[0, 0, 1]" in page.inner_text("#cell-text")
     page.keyboard.press("Escape")
     assert page.inner_text("#cell-text") == "" and page.is_visible("#cell-hint")
+    assert page.is_visible("#pictures-help")
 
 
 def test_everything_that_can_be_used_has_a_name(first_file, open_page):
@@ -604,7 +724,34 @@ def test_everything_that_can_be_used_has_a_name(first_file, open_page):
       .map((each) => each.outerHTML)""")
     assert unnamed == []
     assert page.locator("html[lang=en]").count() == 1 and page.locator("h1").count() == 1
-    assert page.locator("[role=status]").count() == 4
+    live = page.locator("[role=status], [aria-live], output").evaluate_all("list => list.map((each) => each.id)")
+    assert live == ["pen-text", "answer", "loss", "learned", "cell-text"]
+    assert page.get_attribute("#loss", "aria-live") == "off"  # the answer and the step are said, not every number
+
+
+def test_every_layer_is_under_the_heading_of_the_layers_and_every_canvas_says_how_it_is_used(first_file, open_page):
+    page = open_page(first_file)
+    headings = page.locator("h1, h2, h3").evaluate_all("list => list.map((each) => [each.tagName, each.textContent])")
+    first = next(k for k, (tag, _) in enumerate(headings) if tag == "H3")
+    assert headings[first - 1] == ["H2", "The layers"]
+    sources = page.locator(".layer .source").all_inner_texts()
+    place = r"npcnn/\w+/\w+\.py:\d+"  # one line each; the equations, for every stride and padding, are folded away
+    assert all(re.fullmatch(f"y: {place}\ndx(, dw, db|, joined with the loss)?: {place}", text) for text in sources[1:])
+    helps = page.locator("canvas[role=application]").evaluate_all(
+        "list => list.map((each) => element(each.getAttribute('aria-describedby')).textContent)"
+    )
+    assert len(helps) == 13 and all("arrow keys" in " ".join(text.split()) for text in helps)
+    page.locator(".picture canvas").first.focus()
+    assert page.is_visible("#pictures-help")  # as the picture's cell is explained, too
+
+
+def test_the_picture_of_the_losses_says_its_numbers(first_file, open_page):
+    page = open_page(first_file)
+    losses = [page.inner_text("#loss")]
+    for _ in range(2):
+        page.click("#step")
+        losses.append(page.inner_text("#loss"))
+    assert page.get_attribute("#losses", "aria-label") == f"Loss before each step, and now: {', '.join(losses)}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -621,6 +768,16 @@ def test_the_page_fits_its_window(width, scheme, first_file, open_page, tmp_path
     page.check("input[value=w]")
     page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_script_that_photographs_the_page_has_made_its_picture_in_the_readme(browser, tmp_path):
+    make_model(layers.Conv2D(2, 3), layers.Flatten()).save(tmp_path / "model.keras")
+    command = [sys.executable, str(ROOT / "docs/draw_page.py"), "model.keras", "--data", "sample"]
+    subprocess.run([*command, "--output", "new.png"], check=True, cwd=tmp_path, timeout=300)
+    committed = ROOT / "docs/pictures/page.png"
+    assert committed.stat().st_size < 300_000 and "docs/pictures/page.png" in (ROOT / "README.md").read_text("utf-8")
+    for picture in (committed, tmp_path / "new.png"):
+        assert picture.read_bytes()[16:24] == (1440).to_bytes(4) + (960).to_bytes(4)  # width and height in a PNG
 
 
 def test_the_pictures_follow_when_light_turns_dark_and_when_the_window_is_resized(first_file, open_page):

@@ -265,13 +265,14 @@ def test_losses_and_metrics_are_the_same_on_both_sides(keras, path, loss, named)
     for place, other in ((npcnn, in_keras), (keras, lambda _, model, path: with_us(model, path))):
         model = place.Sequential([place.layers.Input((5,)), place.layers.Dense(3, activation=activation)])
         metrics = ["accuracy", "mae", place.metrics.MeanSquaredError("m"), place.metrics.TopKCategoricalAccuracy(2)]
-        model.compile("sgd", getattr(place.losses, loss)(**named), metrics=metrics)
+        own = getattr(place.losses, loss)(**named)
+        model.compile("sgd", own, metrics=metrics, weighted_metrics=["accuracy", "mse"])
         train(model, x, y, steps=1)
         again = other(keras, model, path)
-        values = []
+        values, weights = [], np.linspace(0, 2, len(x))
         for each in (model, again):
             each.run_eagerly = True
-            values.append(each.evaluate(x, y, verbose=0, return_dict=True))
+            values.append(each.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True))
         assert values[0].keys() == values[1].keys()
         assert_allclose(list(values[0].values()), [values[1][name] for name in values[0]], rtol=1e-4)
 

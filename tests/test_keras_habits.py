@@ -1,5 +1,7 @@
 """What people write in Keras without thinking about it works here too."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -241,3 +243,44 @@ def test_metrics_that_are_no_means_over_batches_are_right_over_all_of_them():
         metrics.Precision(top_k=3)
     model.compile("adam", "categorical_crossentropy", metrics=[metrics.Precision(0.999999)])
     assert model.evaluate(X, rows, verbose=0)[1] == 0
+
+
+def test_weighted_metrics_count_examples_as_the_loss_does_and_files_keep_them(tmp_path):
+    model, weights = small_model(input_shape=(6, 6, 1)), np.arange(40.0)
+    model.compile("sgd", SPARSE, metrics=["accuracy"], weighted_metrics=["accuracy", "acc"])
+    right = model.predict(X, verbose=0).argmax(axis=1) == Y
+    assert 0 < right.sum() < 40
+    share = (right * weights).sum() / weights.sum()
+    values = model.evaluate(X, Y, batch_size=7, sample_weight=weights, verbose=0, return_dict=True)
+    expected = {"accuracy": right.mean(), "weighted_accuracy": share, "acc": share}
+    assert {name: values[name] for name in expected} == pytest.approx(expected) and right.mean() != share
+    values = model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert values["accuracy"] == values["weighted_accuracy"] == values["acc"] == right.mean()
+    history = model.fit(X, Y, class_weight={0: 3.0}, validation_data=(X, Y, weights), verbose=0).history
+    assert history["val_weighted_accuracy"] == history["val_acc"] != history["val_accuracy"]
+    for name in ("model.keras", "model.h5"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.save(tmp_path / name)
+        same = keras.models.load_model(tmp_path / name)
+        assert same.metrics_names == ["loss", "accuracy", "weighted_accuracy", "acc"]
+        kept = [each.evaluate(X, Y, sample_weight=weights, verbose=0) for each in (model, same)]
+        assert kept[0] == pytest.approx(kept[1])
+
+
+@pytest.mark.parametrize("name", ["acc", "accuracy"])
+def test_accuracy_is_called_as_it_was_asked_for_and_another_name_says_what_there_is(name):
+    model, seen = small_model(), []
+    model.compile("adam", SPARSE, metrics=[name])
+    callback = LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs.get(name)))
+    history = model.fit(X, Y, validation_split=0.5, callbacks=[callback], verbose=0).history
+    assert history[name] == seen and len(history[f"val_{name}"]) == 1
+    other = {"acc": "accuracy", "accuracy": "acc"}[name]
+    with pytest.raises(KeyError, match=f"no '{other}' in the history, only loss, {name}, val_loss, val_{name}"):
+        history[other]
+    assert history.get(other) is None and dict(history) == history
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0.9, True), (1, True), (0, False), (True, True)])
+def test_nesterov_may_be_a_number(given, kept):
+    assert keras.optimizers.SGD(momentum=0.5, nesterov=given).nesterov is kept

@@ -58,7 +58,19 @@ def test_every_public_name_of_keras_is_there_or_explained_by_attribute_and_by_im
         ("from npcnn.layers import Concatenate", "without branches"),
         ("from npcnn.models import Model", r"models.Model: put the layers into Sequential\(\[...\]\)"),
         ("from npcnn import Model", "Model: put the layers into Sequential"),
-        ("from npcnn.preprocessing.image import ImageDataGenerator", "give fit an iterable of batches"),
+        ("from npcnn.preprocessing.image import load_img", "use Pillow"),
+        ("from npcnn.preprocessing.image import random_rotation", "use ImageDataGenerator, whose random_transform"),
+        ("from npcnn.preprocessing import image_dataset_from_directory", "read the images with Pillow, and give fit"),
+        ("from npcnn.preprocessing.text import Tokenizer", "preprocessing.text: .* use Keras"),
+        ("from npcnn.layers import RandomRotation", "use preprocessing.image.ImageDataGenerator"),
+        ("from npcnn.layers import SeparableConv2D", "use Conv2D, which has more weights"),
+        ("from npcnn.layers import DepthwiseConv2D", "use Conv2D, which has more weights"),
+        ("from npcnn.layers import Permute", "transpose x in NumPy"),
+        ("from npcnn.layers import UpSampling2D", r"x.repeat\(2, axis=1\).repeat\(2, axis=2\)"),
+        ("from npcnn.layers import Cropping2D", r"cut the images before: x\[:, 2:-2, 2:-2\]"),
+        ("from npcnn.layers import AlphaDropout", "use Dropout"),
+        ("from npcnn.layers import GaussianDropout", "use Dropout or GaussianNoise"),
+        ("from npcnn import mixed_precision", "leave it out: it computes in float32"),
         ("import npcnn.applications.vgg16", "applications: there are no trained networks"),
         ("from npcnn.datasets import cifar10", "it has mnist and fashion_mnist; fit takes any arrays"),
         ("from npcnn.datasets.imdb import load_data", "datasets.imdb: it has mnist and fashion_mnist"),
@@ -329,6 +341,9 @@ def test_clear_session_changes_nothing(as_before, make_model, make_images):
 def test_images_are_channels_last_and_another_order_is_refused():
     assert backend.image_data_format() == "channels_last"
     backend.set_image_data_format("channels_last")
+    backend.set_image_dim_ordering(backend.image_dim_ordering())
+    with pytest.raises(ValueError, match="must be 'channels_last', got 'th'"):
+        backend.set_image_dim_ordering("th")
     with pytest.raises(ValueError, match=r"'channels_last', got 'channels_first'; .* x.transpose\(0, 2, 3, 1\)"):
         backend.set_image_data_format("channels_first")
 

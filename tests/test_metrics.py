@@ -66,3 +66,21 @@ def test_a_configuration_makes_the_same_metric_again():
         again = type(metric)(**metric.get_config())
         assert again.name == metric.name
         assert again(ROWS, SCORES) == metric(ROWS, SCORES)
+
+
+@pytest.mark.parametrize(
+    ("metric", "weights", "total", "count"),
+    [
+        (metrics.Accuracy(), [1, 2, 4, 8], "right", 15),
+        (metrics.Accuracy(), None, "right", 4),
+        (metrics.MeanMetricWrapper(lambda y_true, y_pred: np.full((4, 3), 2.0), "twos"), [1, 2, 4, 8], 30, 15),
+    ],
+)
+def test_a_weighted_mean_has_the_weights_above_and_below_the_line(metric, weights, total, count):
+    if total == "right":
+        right = SCORES.argmax(axis=1) == NUMBERS
+        assert 0 < right.sum() < 4
+        total = (right * (weights or [1, 1, 1, 1])).sum()
+    weighted = metrics.WeightedMean(metric, "w")
+    assert weighted.sum_and_count(NUMBERS, SCORES, weights) == (total, count)
+    assert weighted(NUMBERS, SCORES) == metric(NUMBERS, SCORES)

@@ -5,7 +5,7 @@
 TODO: write `slope`. Then run this file: it prints the error of your slope for steps h from 0.1 down to 1e-15. Set
 BEST_H to the power of ten that serves best. Why is a smaller h not always better?
 
-Read first: the top of npcnn/gradient_check/__init__.py.
+Read first: docs/backward.md, "A derivative answers 'what if'"; docs/loss.md, "Check any of it with numbers".
 
     python examples/exercises/02_numerical_derivative.py
     python examples/exercises/mark.py 2

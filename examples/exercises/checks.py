@@ -112,7 +112,7 @@ def numerical_derivative(exercise):
     error = abs(exercise.slope(math.exp, 1.0, h) - math.e)
     better = "the curve bends within so wide a step" if h > 1e-5 else "f(x + h) and f(x - h) agree in too many digits"
     ask(error < 30 * min(errors.values()), f"BEST_H = {h:g} has an error of {error:.0e}: {better}.")
-    return f'An error of {error:.0e} at h = {h:g}: the method "central" of npcnn\'s checker takes 1e-5, too.'
+    return f'An error of {error:.0e} at h = {h:g}: the method "central" of npcnn\'s checker takes 1e-5.'
 
 
 def relu(exercise):

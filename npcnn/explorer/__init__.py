@@ -20,6 +20,7 @@ import inspect
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,10 @@ from npcnn.optimizers.optimizer import Optimizer
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent  # that file names are relative to
-# The layers that engine.js has, and the name it has them under.
-KINDS: dict[type[Layer], str] = {
-    kind: kind.__name__ for kind in (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, Softmax)
-}
-KINDS[SpatialDropout2D] = "Dropout"
+KINDS = (Conv2D, Dense, MaxPool2D, ReLU, Flatten, Dropout, SpatialDropout2D, Softmax)  # the layers of engine.js
 OF_EACH, WRONG = 10, 40  # test digits in the page: so many of each class, and so many more that the model reads wrong
 IMAGE, CLASSES = (28, 28, 1), (10,)
+LARGE = 3e6  # bytes; the page of the first example has fewer
 
 
 def write(
@@ -67,24 +65,36 @@ def write(
         model: a Sequential that takes images of digits (28, 28, 1), numbers from 0 to 1, and ends in ten probabilities
             from a softmax; in between, Conv2D, ReLU, MaxPool2D, Flatten, Dense and Dropout, each as often as you like.
         filepath: where to.
-        images, labels: the digits to choose from, uint8 (N, 28, 28), and what they are, (N,). None takes the test set
-            of the sample that comes with npcnn.
+        images, labels: the digits to choose from, uint8 (N, 28, 28), and what they are, integers (N,). None for both
+            takes the test set of the sample that comes with npcnn.
 
     Raises:
         RuntimeError: the model has no weights yet.
-        ValueError: the page cannot show the model; the layer is named.
+        ValueError: the page cannot show the model, and the layer is named; or the digits have another form.
     """
-    if images is None or labels is None:
+    if (images is None) != (labels is None):
+        raise ValueError(f"explorer: images and labels go together; {'images' if images is None else 'labels'} is None")
+    if images is None:
         _, (images, labels) = mnist.load_data("sample")
-    write_file(Path(filepath), make_page(model, images, labels).encode())
+    page = make_page(model, images, labels).encode()
+    if len(page) > LARGE:
+        size = f"{len(page) / 1e6:.1f} MB, most of it the model's weights"
+        warnings.warn(f"explorer: the page has {size}; a browser may be slow with it", stacklevel=2)
+    write_file(Path(filepath), page)
 
 
 def make_page(model: Sequential, images: np.ndarray, labels: np.ndarray) -> str:
     """Return the page as a text: see `write`."""
+    if not isinstance(model, Sequential):
+        raise ValueError(f"explorer: model must be a Sequential, got {type(model).__name__}")
     steps = describe_steps(model)
     images, labels = np.asarray(images), np.asarray(labels)
-    if images.dtype != np.uint8 or images.shape != (len(labels), *IMAGE[:2]):
-        raise ValueError(f"explorer: images must be uint8 ({len(labels)}, 28, 28), got {images.dtype} {images.shape}")
+    if images.dtype != np.uint8 or images.shape[1:] != IMAGE[:2] or not len(images):
+        raise ValueError(f"explorer: images must be uint8 (N, 28, 28), got {images.dtype} {images.shape}")
+    fits = labels.shape == images.shape[:1] and labels.dtype.kind in "iu"
+    if not fits or not ((labels >= 0) & (labels < CLASSES[0])).all():
+        got = f"{labels.dtype} {labels.shape}" + (f" from {labels.min()} to {labels.max()}" if fits else "")
+        raise ValueError(f"explorer: labels must be integers from 0 to 9, ({len(images)},) like images; got {got}")
     read = model.predict(images[..., None] / np.float32(255), verbose=0).argmax(axis=1)
     chosen = choose_digits(labels, read)
     data = {
@@ -125,11 +135,13 @@ def describe_steps(model: Sequential) -> list[dict[str, Any]]:
         raise RuntimeError(
             "explorer: the model has no weights yet; put layers.Input((28, 28, 1)) in front, or train it"
         )
-    steps = []
+    steps: list[dict[str, Any]] = []
     for layer in (inner for outer in model.layers for inner in outer.in_line()):
         for step in layer.split_activation():
             if type(step) is Activation and step.activation is None:
                 continue  # "linear" does nothing
+            if steps and steps[-1]["kind"] == "Softmax":
+                raise cannot_show(steps[-1]["name"], "is a softmax before the end; it knows one that the loss follows")
             steps.append(describe_step(step, layer.name))
     if model.input_shape != IMAGE or model.output_shape != CLASSES or steps[-1]["kind"] != "Softmax":
         got = f"takes {model.input_shape} and ends in {model.layers[-1]}, {model.output_shape}"
@@ -143,8 +155,7 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
     Raises:
         ValueError: the page cannot show it.
     """
-    kind = KINDS.get(type(step))
-    if kind is None:
+    if type(step) not in KINDS:
         raise cannot_show(name, f"is a {type(step).__name__}; it knows {', '.join(cls.__name__ for cls in KINDS)}")
     if isinstance(step, ReLU) and not step.is_plain:
         raise cannot_show(name, "is a ReLU with max_value, negative_slope or threshold; it knows max(x, 0)")
@@ -152,17 +163,19 @@ def describe_step(step: Layer, name: str) -> dict[str, Any]:
         raise cannot_show(name, f"is a Dense on {step.input_shape}; put a Flatten in front")
     if step.kernel_regularizer or step.bias_regularizer:
         raise cannot_show(name, "has a regularizer, and the loss in the page has no penalties")
-    explains = Dropout if isinstance(step, Dropout) else type(step)
+    kind = Dropout if isinstance(step, Dropout) else type(step)
     described: dict[str, Any] = {
-        "kind": kind,
+        "kind": kind.__name__,
         "name": name,
         "input": step.input_shape,
         "output": step.output_shape,
-        "equations": equations_of(explains),
-        "forward": first_equation(explains, "y"),
-        "backward": first_equation(explains, "dx"),
+        "equations": equations_of(kind),
         "places": places_of(step),
     }
+    if kind is Softmax:  # its backward pass is joined with that of the loss
+        loss = describe_loss()
+        described["equations"] += f"\n\n{loss['equations']}"
+        described["places"]["backward"] = loss["places"]["backward"]
     if isinstance(step, Conv2D | MaxPool2D):
         window = step.kernel_size if isinstance(step, Conv2D) else step.pool_size
         dilation = step.dilation_rate if isinstance(step, Conv2D) else (1, 1)
@@ -191,17 +204,9 @@ def equations_of(cls: type) -> str:
     paragraphs = re.split(r"\n\s*\n", inspect.getdoc(cls) or "")
     ends = [i for i, p in enumerate(paragraphs) if re.match("Shapes|Args|Raises|The arguments", p)]
     kept = paragraphs[: ends[0] if ends else None]
-    is_example = [p.lstrip().startswith(">>>") for p in kept]
-    introduces = [p.endswith(":") and next_one for p, next_one in zip(kept, [*is_example[1:], False], strict=True)]
-    return "\n\n".join(p for p, *leave_out in zip(kept, is_example, introduces, strict=True) if not any(leave_out))
-
-
-def first_equation(cls: type, letter: str) -> str:
-    """Return the first line of a class's docstring that says what `letter` equals; "" if none does."""
-    line = re.search(
-        rf"^ *(?:\w+:)? *({letter}(?:\[.*?\])? +\+?= .*?)(?:\. |$)", inspect.getdoc(cls) or "", re.MULTILINE
-    )
-    return re.sub(" {3,}", "   ", re.sub("(?<! )  (?! )", " ", line[1])) if line else ""
+    is_example = [p.lstrip().startswith(">>>") for p in kept] + [False]
+    introduces = [p.endswith(":") and is_example[k + 1] for k, p in enumerate(kept)]
+    return "\n\n".join(p for k, p in enumerate(kept) if not (is_example[k] or introduces[k]))
 
 
 def places_of(step: Layer) -> dict[str, list[dict[str, str]]]:

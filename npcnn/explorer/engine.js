@@ -7,20 +7,38 @@
  * [h, v, c] of an image x (H, W, C) is x[(h * W + v) * C + c]. (The column is v here, because w are the weights.)
  */
 
+/** Where in x the number at place (kh, kw) of the window of output (i, j) is, in channel c; -1 in the padding. */
+function inImage({ input: [H, W, C], strides: [SH, SW], dilation: [DH, DW], pads: [top, left] }, i, j, kh, kw, c = 0) {
+  const h = i * SH + kh * DH - top, v = j * SW + kw * DW - left;
+  return h < 0 || h >= H || v < 0 || v >= W ? -1 : (h * W + v) * C + c;
+}
+
 /**
  * Visit each place (kh, kw) of the window at each output (i, j), where that place is inside the image. `see` is told
  * where in x the C numbers under it begin, which place it is, kh KW + kw, and where in y the numbers of (i, j) begin.
  */
 function eachPlace(step, see) {
-  const [H, W, C] = step.input, [OH, OW, F] = step.output, [KH, KW] = step.window;
-  const [SH, SW] = step.strides, [DH, DW] = step.dilation, [top, left] = step.pads;
+  const [OH, OW, F] = step.output, [KH, KW] = step.window;
   for (let i = 0; i < OH; i++)
     for (let j = 0; j < OW; j++)
       for (let kh = 0; kh < KH; kh++)
         for (let kw = 0; kw < KW; kw++) {
-          const h = i * SH + kh * DH - top, v = j * SW + kw * DW - left;
-          if (h >= 0 && h < H && v >= 0 && v < W) see((h * W + v) * C, kh * KW + kw, (i * OW + j) * F);
+          const xAt = inImage(step, i, j, kh, kw);
+          if (xAt >= 0) see(xAt, kh * KW + kw, (i * OW + j) * F);
         }
+}
+
+/** Where in x each output of a max pool was: the first of the largest in its window, or the first NaN. */
+function winners(step, x) {
+  const C = step.input[2], won = new Int32Array(size(step.output)).fill(-1);
+  eachPlace(step, (xAt, place, yAt) => {
+    for (let c = 0; c < C; c++) {
+      const value = x[xAt + c], best = x[won[yAt + c]];
+      const beats = value > best || (Number.isNaN(value) && !Number.isNaN(best));
+      if (won[yAt + c] < 0 || beats) won[yAt + c] = xAt + c;
+    }
+  });
+  return won;
 }
 
 /** What each kind of layer does: forward(step, x) -> y, and backward(step, x, y, dy) -> { dx, dw, db }. */
@@ -59,23 +77,12 @@ const LAYERS = {
     },
   },
   MaxPool2D: {
-    // y[i, j, c] = max over kh, kw of x[i SH + kh, j SW + kw, c]; winner says where in x it was, the first if equal.
-    forward(step, x) {
-      const C = step.input[2], y = new Float32Array(size(step.output)).fill(-Infinity);
-      step.winner = new Int32Array(y.length).fill(-1);
-      eachPlace(step, (xAt, place, yAt) => {
-        for (let c = 0; c < C; c++)
-          if (x[xAt + c] > y[yAt + c] || step.winner[yAt + c] < 0) {
-            y[yAt + c] = x[xAt + c];
-            step.winner[yAt + c] = xAt + c;
-          }
-      });
-      return y;
-    },
+    // y[i, j, c] = max over kh, kw of x[i SH + kh, j SW + kw, c]
+    forward: (step, x) => Float32Array.from(winners(step, x), (at) => x[at]),
     // dx[winner(i, j, c)] += dy[i, j, c]
     backward(step, x, y, dy) {
       const dx = new Float32Array(x.length);
-      dy.forEach((g, at) => (dx[step.winner[at]] += g));
+      winners(step, x).forEach((at, k) => (dx[at] += dy[k]));
       return { dx };
     },
   },

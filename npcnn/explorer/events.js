@@ -21,8 +21,12 @@ function letGo() {
 }
 
 const MOVES = {
-  ...{ ArrowUp: ["row", -1], ArrowDown: ["row", 1], ArrowLeft: ["column", -1], ArrowRight: ["column", 1] },
-  ...{ PageUp: ["tile", -1], PageDown: ["tile", 1] },
+  ArrowUp: ["row", -1],
+  ArrowDown: ["row", 1],
+  ArrowLeft: ["column", -1],
+  ArrowRight: ["column", 1],
+  PageUp: ["tile", -1],
+  PageDown: ["tile", 1],
 };
 sections.forEach(({ canvas }, k) => {
   const cellUnder = (event) => {
@@ -35,7 +39,7 @@ sections.forEach(({ canvas }, k) => {
   });
   canvas.addEventListener("pointerdown", (event) => {
     const cell = cellUnder(event);
-    if (!cell) return;
+    if (!cell || event.button !== 0) return;
     page.held = true;
     select(k, cell);
   });
@@ -82,8 +86,13 @@ function drawTo(x, y) {
   ink.moveTo(pen.x, pen.y);
   ink.lineTo(x, y);
   ink.stroke();
-  Object.assign(pen, { x, y });
+  movePen(x, y);
   readPaper();
+}
+
+function movePen(x, y) {
+  Object.assign(pen, { x, y });
+  Object.assign(element("pen").style, { left: `${x / 2.8}%`, top: `${y / 2.8}%` });
 }
 
 function placeOnPaper(event) {
@@ -107,6 +116,10 @@ paper.addEventListener("pointermove", (event) => {
   if (pen.down && paper.hasPointerCapture(event.pointerId)) drawTo(...placeOnPaper(event));
 });
 for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => (pen.down = false));
+paper.addEventListener("blur", () => {
+  pen.down = false;
+  say("pen-text", "");
+});
 paper.addEventListener("keydown", (event) => {
   const steps = { ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0], " ": [0, 0] };
   const by = steps[event.key];
@@ -115,8 +128,7 @@ paper.addEventListener("keydown", (event) => {
   if (event.key === " ") pen.down = !pen.down;
   const [x, y] = [pen.x + by[0], pen.y + by[1]].map((place) => Math.min(Math.max(place, 10), 270));
   if (pen.down) drawTo(x, y);
-  Object.assign(pen, { x, y });
-  Object.assign(element("pen").style, { left: `${x / 2.8}%`, top: `${y / 2.8}%` });
+  else movePen(x, y);
   say("pen-text", `Pen ${pen.down ? "down" : "up"}, ${x} across, ${y} down of 280`);
 });
 element("clear").addEventListener("click", () => {
@@ -140,26 +152,28 @@ function takeTestDigit(n) {
 // ------------------------------------------------------------------ learning
 
 function takeStep() {
-  const { x, label, optimizer } = page, loss = network.loss(label);
+  const { x, label, optimizer } = page, loss = network.loss(label), rate = element("rate").value;
   const copies = weights().map(({ w, b }) => [w.slice(), b.slice()]);
-  page.past.push({ weights: copies, optimizer: optimizer.copy(), loss, x, label });
+  page.past.push({ weights: copies, optimizer: optimizer.copy(), rate, loss, x, label });
   if (page.past.length > UNDO) page.past.shift();
   page.steps++;
-  network.learn(x, label, optimizer, Number(element("rate").value));
+  network.learn(x, label, optimizer, Number(rate));
   page.labelChosen = true; // else the right answer would follow what the network reads
   render();
   say("learned", `Loss before the step ${format(loss)}, after it ${format(network.loss(label))}.`);
 }
 
 function undo() {
-  const { weights: before, optimizer } = page.past.pop();
+  const { weights: before, optimizer, rate, x, label } = page.past.pop();
   weights().forEach((step, k) => ([step.w, step.b] = before[k]));
   page.optimizer = optimizer;
   page.steps--;
   element("optimizer").value = optimizer.constructor.name;
+  element("rate").value = rate;
   showOptimizerSource();
   render();
-  say("learned", `Undone: the loss is ${format(network.loss(page.label))} again.`);
+  const again = x === page.x && label === page.label ? " again" : ""; // it was the loss of another digit, perhaps
+  say("learned", `Undone: the loss is ${format(network.loss(page.label))}${again}.`);
 }
 
 function reset() {

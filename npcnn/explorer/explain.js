@@ -25,9 +25,9 @@ const EXPLAIN = {
       });
     },
     dx(network, s, at) {
-      const step = network.steps[s], dy = network.dys[s + 1], [h, v, c] = unravel(step.input, at);
+      const step = network.steps[s], dy = network.dys[s + 1], [, , c] = unravel(step.input, at);
       const terms = tapsOfFilters(step, step.output[2], (kh, kw, f) => {
-        const seer = whoSees(step, h, v, kh, kw);
+        const seer = whoSees(step, at, kh, kw);
         if (!seer) return null;
         const aAt = ravel(step.output, [...seer, f]), bAt = ravel(step.wShape, [kh, kw, c, f]);
         return { a: dy[aAt], b: step.w[bAt], aAt, bAt };
@@ -70,24 +70,24 @@ const EXPLAIN = {
   },
   MaxPool2D: {
     y(network, s, at) {
-      const step = network.steps[s], x = network.ys[s], won = step.winner[at], value = network.ys[s + 1][at];
+      const step = network.steps[s], x = network.ys[s], value = network.ys[s + 1][at], won = winners(step, x)[at];
       const window = inWindow(step, at), numbers = window.map((k) => format(x[k])).join(", ");
       const text = `= max(${numbers}) = ${format(value)}; ${nameOf("x", step.input, won)} won`;
       const pictures = [windowPicture("x", step, x, window, won)], seen = { layer: s, show: "y", at: window };
       return { ...alone(nameOf("y", step.output, at), value, text, seen), pictures };
     },
     dx(network, s, at) {
-      const step = network.steps[s], x = network.ys[s], dx = network.dys[s], [h, v, c] = unravel(step.input, at);
-      const seers = tapsOfFilters(step, 1, (kh, kw) => whoSees(step, h, v, kh, kw)).list.filter((seer) => seer);
+      const step = network.steps[s], x = network.ys[s], dx = network.dys[s], [, , c] = unravel(step.input, at), won = winners(step, x);
+      const seers = tapsOfFilters(step, 1, (kh, kw) => whoSees(step, at, kh, kw)).list.filter((seer) => seer);
       const outputs = seers.map((seer) => ravel(step.output, [...seer, c]));
       const parts = outputs.map((k) => {
         const window = `the window of ${nameOf("y", step.output, k)}`, dy = format(network.dys[s + 1][k]);
-        if (step.winner[k] === at) return `won ${window} and takes its dy, ${dy}`;
-        return `lost ${window} to ${nameOf("x", step.input, step.winner[k])}, which takes all of its dy, ${dy}`;
+        if (won[k] === at) return `won ${window} and takes its dy, ${dy}`;
+        return `lost ${window} to ${nameOf("x", step.input, won[k])}, which takes all of its dy, ${dy}`;
       });
       const pictures = outputs.slice(0, 1).flatMap((k) => {
-        const window = inWindow(step, k), won = step.winner[k];
-        return [windowPicture("x", step, x, window, won), windowPicture("dx", step, dx, window, won)];
+        const window = inWindow(step, k);
+        return [windowPicture("x", step, x, window, won[k]), windowPicture("dx", step, dx, window, won[k])];
       });
       const text = `= ${format(dx[at])}: x ${parts.join("; ") || "is in no window"}`;
       const seen = { layer: s + 1, show: "dy", at: outputs };
@@ -190,20 +190,12 @@ function inRows(values, termOf) {
   return { rows, columns, list };
 }
 
-/** Where in x the number at place (kh, kw) of the window of output (i, j) is, in channel c; -1 in the padding. */
-function inImage(step, i, j, kh, kw, c) {
-  const h = i * step.strides[0] + kh * step.dilation[0] - step.pads[0];
-  const v = j * step.strides[1] + kw * step.dilation[1] - step.pads[1];
-  return h < 0 || h >= step.input[0] || v < 0 || v >= step.input[1] ? -1 : ravel(step.input, [h, v, c]);
-}
-
-/** The output (i, j) that has row h and column v at place (kh, kw) of its window, or null. */
-function whoSees(step, h, v, kh, kw) {
-  const [OH, OW] = step.output;
-  const i = (h + step.pads[0] - kh * step.dilation[0]) / step.strides[0];
-  const j = (v + step.pads[1] - kw * step.dilation[1]) / step.strides[1];
-  const isThere = Number.isInteger(i) && Number.isInteger(j) && i >= 0 && i < OH && j >= 0 && j < OW;
-  return isThere ? [i, j] : null;
+/** The output (i, j) that has the number `at` of x at place (kh, kw) of its window, or null. */
+function whoSees(step, at, kh, kw) {
+  const [OH, OW] = step.output, first = at - (at % step.input[2]); // of its channels
+  for (let i = 0; i < OH; i++)
+    for (let j = 0; j < OW; j++) if (inImage(step, i, j, kh, kw) === first) return [i, j];
+  return null;
 }
 
 /** Where in x the numbers under the window of output `at` are, row by row. */

@@ -11,6 +11,8 @@ const SCALES = {
   dark: { zero: [16, 18, 22], plus: [255, 150, 60], minus: [86, 180, 255], line: [62, 66, 76] },
 };
 
+const GREYS = { zero: [0, 0, 0], plus: [255, 255, 255] }; // of the image, as on the paper
+
 /** The width of a block of `count` numbers: all in a row if they are few, else wider than high. */
 function blockWidth(count) {
   return count <= 16 ? count : 2 ** Math.ceil(Math.log2(Math.sqrt(2 * count)));

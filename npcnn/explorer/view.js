@@ -21,7 +21,7 @@ const page = {
   held: false, // whether the mouse leaves the selected cell as it is
   optimizer: new OPTIMIZERS.Adam(),
   steps: 0, // of learning, that were taken and not undone
-  past: [], // what undo goes back to, a step each: { weights, optimizer, loss, x, label }
+  past: [], // what undo goes back to, a step each: { weights, optimizer, rate, loss, x, label }
 };
 const SHOWN = {
   y: () => "y: what each layer returns, which is the x of the next.",
@@ -39,18 +39,17 @@ const sections = [null, ...network.steps].map((step, k) => {
   const find = (query) => section.querySelector(query);
   find("h3").textContent = `${step ? `${step.name}: ${step.kind}, y` : "The image: x"} (${shapeOf(k).join(", ")})`;
   if (step) describeSource(find("details"), step.equations, step.places);
-  find(".source").textContent = step ? inShort(step) : "The input of the first layer; black is 0, white is 1.";
+  find(".source").textContent = step ? inShort(step) : "The input of the first layer: 0 is background, 1 is ink.";
   find("details").hidden = !step;
   element("layers").append(section);
   const [picture, legend, note] = [".picture", ".legend", ".note"].map(find);
   return { canvas: find("canvas"), overlay: find("svg"), picture, legend, note };
 });
 
-/** What forward and backward compute, each with the line of the source that defines it. */
-function inShort({ forward, backward, places }) {
-  const parts = [[forward, "forward"], [backward, "backward"]];
-  const lines = parts.map(([equation, way]) => [equation, `  ${way}: ${places[way].at(-1).place}`]);
-  return lines.flat().filter(Boolean).join("\n");
+/** What a layer computes, each with the line of the source that does it. */
+function inShort({ kind, w, places: { forward, backward } }) {
+  const gradients = w ? "dx, dw, db" : kind === "Softmax" ? "dx, joined with the loss" : "dx";
+  return `y: ${forward.at(-1).place}\n${gradients}: ${backward.at(-1).place}`;
 }
 
 /** Fill a <details> with equations as the source has them, and every place that computes them. */
@@ -72,7 +71,7 @@ function content(k) {
   const step = network.steps[k - 1], isLast = k === network.steps.length;
   if (page.show === "y") {
     const note = step?.kind === "Dropout" ? "In this page, as wherever a model predicts, it does nothing: y = x." : "";
-    return { values: network.ys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "", note };
+    return { values: network.ys[k], tiles: tilesOfOutput(shapeOf(k)), unit: "", note, isImage: !step };
   }
   if (page.show === "dy") {
     if (isLast) return { note: "Softmax and loss are differentiated together; the result is the layer before's dy." };
@@ -127,17 +126,19 @@ function say(id, text) {
 }
 
 function renderLayer(layer, k, room) {
-  const { values, tiles, unit, note } = content(k);
+  const { values, tiles, unit, note, isImage } = content(k);
   layer.note.textContent = note ?? "";
   layer.picture.hidden = layer.legend.hidden = !values;
   if (!values) return;
   const arrangement = `${page.show} ${room}`;
   if (layer.arrangement !== arrangement) arrange(layer, k, tiles, room);
   layer.arrangement = arrangement;
-  const largest = largestMagnitude(values);
-  drawPicture(layer.canvas, layer.layout, values, largest, scale());
-  layer.legend.firstElementChild.textContent = largest ? `−${format(largest)}` : "all are 0";
-  layer.legend.lastElementChild.textContent = largest ? `+${format(largest)} ${unit}` : "";
+  const largest = isImage ? 1 : largestMagnitude(values);
+  const [least, most] = !largest ? ["all are 0", ""] : [`−${format(largest)}`, `+${format(largest)} ${unit}`];
+  drawPicture(layer.canvas, layer.layout, values, largest, isImage ? { ...scale(), ...GREYS } : scale());
+  layer.legend.firstElementChild.textContent = isImage ? "0" : least;
+  layer.legend.lastElementChild.textContent = isImage ? "1" : most;
+  layer.legend.classList.toggle("greys", Boolean(isImage));
 }
 
 /** Lay out the picture of layer k for a section with so much room. */
@@ -175,6 +176,7 @@ function renderLosses() {
   const losses = [...onThisDigit.map(({ loss }) => loss), network.loss(page.label)], largest = Math.max(...losses);
   element("losses").toggleAttribute("hidden", losses.length < 2 || !losses.every(Number.isFinite));
   if (element("losses").hasAttribute("hidden")) return;
+  element("losses").ariaLabel = `Loss before each step, and now: ${losses.map(format).join(", ")}`;
   const points = losses.map((loss, k) => `${(200 * k) / (losses.length - 1)},${38 - (36 * loss) / (largest || 1)}`);
   element("losses").firstElementChild.setAttribute("points", points.join(" "));
 }
@@ -209,7 +211,7 @@ function explainSelected() {
 /** The places in the source that compute what the picture of layer k shows. */
 function placesOf(k) {
   const step = network.steps[k - 1], next = network.steps[k];
-  if (page.show === "dy") return (next.kind === "Softmax" ? data.loss : next).places.backward;
+  if (page.show === "dy") return next.places.backward;
   return step?.places[page.show === "dw" ? "backward" : "forward"];
 }
 

@@ -290,7 +290,7 @@ def _read_history(value: Any) -> History:
     history = History()
     try:
         history.epoch = [int(number(epoch)) for epoch in value["epoch"]]
-        history.history = {name: [number(v) for v in values] for name, values in value["history"].items()}
+        history.history.update((name, [number(v) for v in values]) for name, values in value["history"].items())
         history.interrupted = value.get("interrupted", False)
         lengths = {len(values) for values in history.history.values()}
         if not lengths <= {len(history.epoch)} or not isinstance(history.interrupted, bool):

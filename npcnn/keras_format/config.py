@@ -115,7 +115,11 @@ def _write_compile_config(model: Any) -> dict[str, Any]:
     return {
         "optimizer": describe("keras.optimizers", class_name, config),
         "loss": describe("keras.losses", _class_name(loss, LOSSES), loss.get_config()),
-        "metrics": [_write_metric(metric) for metric in model.metrics],
+        "metrics": [_write_metric(metric) for metric in model.metrics if not isinstance(metric, metrics.WeightedMean)],
+        "weighted_metrics": [
+            _write_metric(each.metric) for each in model.metrics if isinstance(each, metrics.WeightedMean)
+        ]
+        or None,
     }
 
 
@@ -201,19 +205,24 @@ def read_compile_config(config: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(config, dict):
         raise FileFormatError(f"compile_config must be a dictionary, got {short(config)}")
-    parts = _arguments(config, {"optimizer", "loss", "metrics"}, "compile_config")
-    loss, measured = parts.get("loss"), parts.get("metrics")
+    parts = _arguments(config, {"optimizer", "loss", "metrics", "weighted_metrics"}, "compile_config")
+    loss = parts.get("loss")
     if isinstance(loss, list) and len(loss) == 1:  # one for each output, of which there is one
         loss = loss[0]
+    return {
+        "optimizer": _read_named(parts.get("optimizer"), "optimizer", optimizers.get, OPTIMIZERS),
+        "loss": _read_named(loss, "loss", losses.get, LOSSES),
+        "metrics": _read_metrics(parts.get("metrics")),
+        "weighted_metrics": _read_metrics(parts.get("weighted_metrics")),
+    }
+
+
+def _read_metrics(measured: Any) -> list[Any]:
     if isinstance(measured, list) and len(measured) == 1 and isinstance(measured[0], list):
         measured = measured[0]
     if not isinstance(measured or [], list):
         raise UnsupportedError(f"metrics {short(measured)} are not supported, only a list of them is")
-    return {
-        "optimizer": _read_named(parts.get("optimizer"), "optimizer", optimizers.get, OPTIMIZERS),
-        "loss": _read_named(loss, "loss", losses.get, LOSSES),
-        "metrics": [_read_named(metric, "metrics", metrics.get, METRICS) for metric in measured or []],
-    }
+    return [_read_named(metric, "metrics", metrics.get, METRICS) for metric in measured or []]
 
 
 def _read_named(value: Any, what: str, get: Callable[[Any], Any], table: dict[str, Any]) -> Any:

@@ -49,7 +49,7 @@ def forward_loops(x: np.ndarray, pool_size: Pair, strides: Pair, pads: Pads) -> 
 
 
 def backward_loops(dy: np.ndarray, cache: Any) -> np.ndarray:
-    """dx[n, winner(n, i, j, c), c] += dy[n, i, j, c]."""
+    """dx[n, r, q, c] += dy[n, i, j, c], where r and q are the row and column of the winner."""
     winner, padded_shape, (_, KW), (SH, SW), pads = cache
     dxp = np.zeros(padded_shape, dy.dtype)
     for n, i, j, c in np.ndindex(dy.shape):
@@ -119,7 +119,7 @@ def _forward(xp, y, winner, KH, KW, SH, SW):  # type: ignore[no-untyped-def]
 
 
 def backward_jit(dy: np.ndarray, cache: Any) -> np.ndarray:
-    """dx[n, winner(n, i, j, c), c] += dy[n, i, j, c]."""
+    """dx[n, r, q, c] += dy[n, i, j, c], where r and q are the row and column of the winner."""
     winner, padded_shape, (_, KW), strides, pads = cache
     dxp = np.zeros(padded_shape, dy.dtype)
     _backward(np.ascontiguousarray(dy), winner, dxp, KW, *strides)

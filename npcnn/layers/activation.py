@@ -100,7 +100,7 @@ class Activation(Activated):
     Args:
         activation: a name, such as "relu", "softmax", "sigmoid", "tanh", "elu", "selu" or "linear"; a function from
             `npcnn.activations`; or a layer like LeakyReLU(0.1).
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: there is no such activation.

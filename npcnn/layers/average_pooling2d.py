@@ -28,7 +28,7 @@ class AveragePooling2D(SlidingPool):
         pool_size: (KH, KW), or one number for both.
         strides: (SH, SW); None means pool_size, windows side by side.
         padding: "valid" (what does not fill a window at the bottom and right is dropped) or "same".
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; build: the window is larger than the image; forward: wrong shape.

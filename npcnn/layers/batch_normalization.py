@@ -66,7 +66,7 @@ class BatchNormalization(Layer):
         scale: whether gamma multiplies.
         beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: a name from
             `npcnn.initializers`, or a function (shape, rng) -> array.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; build: axis is not the last; forward: wrong shape.

@@ -74,7 +74,7 @@ class Conv2D(WeightedLayer):
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
         kernel_regularizer, bias_regularizer: a penalty on large weights, as "l2" or L2(0.001) from
             `npcnn.regularizers`; None is none.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; build: the filter is larger than the image; forward: wrong shape.
@@ -122,6 +122,7 @@ class Conv2D(WeightedLayer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, F), or its activation if there is one, and the cache for `backward`."""
         x = self.check_input(x)
+        # The function of kernels/conv2d.py that does the sums; which of them, the argument `kernels` says.
         forward, _ = ladder.find(self.operation, self.rung)
         y, cache = forward(x, *self.kernel_and_bias(), self.strides, self.pads, self.dilation_rate)
         y, activation_cache = self.activate(y, training)
@@ -132,6 +133,7 @@ class Conv2D(WeightedLayer):
         cache, activation_cache, N = cache
         dy = self.backward_of_activation(self.check_gradient(dy, N), activation_cache)
         _, backward = ladder.find(self.operation, self.rung)
+        # needs_dx is False for the first layer with weights in a model: before it there is nothing to train, so no dx.
         dx, dw, db = backward(dy, cache, self.needs_dx)
         return dx, self.name_gradients(dw, db)
 

@@ -51,7 +51,7 @@ class Dense(WeightedLayer):
         kernel_initializer, bias_initializer: a name from `npcnn.initializers`, or a function (shape, rng) -> array.
         kernel_regularizer, bias_regularizer: a penalty on large weights, as "l2" or L2(0.001) from
             `npcnn.regularizers`; None is none.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; forward: wrong shape.
@@ -83,6 +83,7 @@ class Dense(WeightedLayer):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y = x w + b, or its activation if there is one, and the cache for `backward`."""
         x = self.check_input(x)
+        # The function of kernels/dense.py that does the sums; which of them, the argument `kernels` says.
         forward, _ = ladder.find(self.operation, self.rung)
         y, cache = forward(rows(x), *self.kernel_and_bias())
         y, activation_cache = self.activate(y.reshape(len(x), *self.output_shape), training)
@@ -93,6 +94,7 @@ class Dense(WeightedLayer):
         cache, activation_cache, N = cache
         dy = self.backward_of_activation(self.check_gradient(dy, N), activation_cache)
         _, backward = ladder.find(self.operation, self.rung)
+        # needs_dx is False for the first layer with weights in a model: before it there is nothing to train, so no dx.
         dx, dw, db = backward(rows(dy), cache, self.needs_dx)
         return None if dx is None else dx.reshape(N, *self.input_shape), self.name_gradients(dw, db)
 

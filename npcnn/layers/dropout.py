@@ -29,7 +29,7 @@ class Dropout(Layer):
             stands for the size that x has there. None for all of it: the shape of x.
         seed: where this layer's draws start, whatever the model's seed is: the same ones in each run. (They start anew
             when a saved model is loaded.) None draws from the model's random numbers.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; forward: noise_shape does not fit x, or training without rng.
@@ -94,7 +94,7 @@ class SpatialDropout2D(Dropout):
 
     Args:
         rate, seed: as for Dropout.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; build: input_shape is not (H, W, C).

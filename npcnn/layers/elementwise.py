@@ -129,7 +129,7 @@ class Elementwise(Layer):
 
     Args:
         function: the name of f.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
     """
 
     def __init__(self, function: str, **common: Any) -> None:

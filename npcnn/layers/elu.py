@@ -21,7 +21,7 @@ class ELU(Layer):
 
     Args:
         alpha: a, from 0 up.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: alpha is negative.

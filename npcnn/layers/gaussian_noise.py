@@ -19,7 +19,7 @@ class GaussianNoise(Layer):
     Args:
         stddev: the standard deviation of the noise, from 0 up.
         seed: where this layer's draws start, as for `Dropout`; None draws from the model's random numbers.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; forward: training without rng.

@@ -19,7 +19,7 @@ class GlobalAveragePooling2D(GlobalPool):
 
     Args:
         keepdims: whether y keeps the two axes of the image, each of size 1.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: keepdims is not True or False; build: input_shape is not (H, W, C).

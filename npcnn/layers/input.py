@@ -17,7 +17,7 @@ class Input(Layer):
         batch_size: Keras has this argument; here any number of examples is taken.
         batch_shape: instead of shape, the same with the batch axis in front: (None, 28, 28, 1).
         input_shape, batch_input_shape, input_dim: older names of the two, as for any `Layer`.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: shape is not a sequence of positive sizes; build: the data has another shape.

@@ -25,8 +25,8 @@ class Layer(Bookkeeping):
         dx[k] = sum over m of  dy[m] * (derivative of y[m] with respect to x[k])
 
     The dx of a layer is the dy of the layer before, whose output x was. So a model goes through its layers from the
-    last to the first, each time with the dy that the layer behind has just returned: this is backpropagation (the loop
-    is in `npcnn/training.py`; `docs/backward.md` derives it with numbers).
+    last to the first, and each layer gets as its dy the dx that the layer after it has just returned: this is
+    backpropagation (the loop is in `npcnn/training.py`; `docs/backward.md` derives it with numbers).
 
     A whole layer, with one parameter a:
 
@@ -60,7 +60,8 @@ class Layer(Bookkeeping):
     gradient, as BatchNormalization does, keeps it in `state`, a dictionary of arrays like `params`, and changes it in
     `update_state(cache)`, which training calls once a step.
 
-    The arguments that every layer takes, `name`, `dtype`, `kernels`, `trainable` and `input_shape`: see `Bookkeeping`.
+    The arguments that every layer takes, `name`, `dtype`, `kernels`, `trainable` and `input_shape`, are explained in
+    `bookkeeping.py`.
     """
 
     def build(self, input_shape: Shape, rng: np.random.Generator | int | None = None) -> None:

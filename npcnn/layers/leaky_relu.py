@@ -18,7 +18,7 @@ class LeakyReLU(ReLU):
 
     Args:
         negative_slope: s, from 0 up; `alpha` is its older name in Keras. (As `activation="leaky_relu"` it is 0.2.)
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: negative_slope is negative.

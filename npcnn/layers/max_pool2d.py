@@ -11,14 +11,14 @@ from npcnn.layers.pool import SlidingPool
 class MaxPool2D(SlidingPool):
     """Slide a window of KH x KW over each channel and keep the largest value at every stop.
 
-    Forward:
+    Forward, where the windows lie side by side:
 
-        y[n, i, j, c] = max over kh, kw of  x[n, i SH + kh, j SW + kw, c]
+        y[n, i, j, c] = max over kh, kw of  x[n, i KH + kh, j KW + kw, c]
 
-    Backward. Only the winner of a window moved the output, so it alone receives the gradient; where windows overlap,
-    one element may win several times and collects from each:
+    Backward. Only the winner of a window moved the output, so it alone receives the gradient:
 
-        dx[n, winner(n, i, j, c), c]  +=  dy[n, i, j, c],    winner(...) = row and column of the largest x
+        r, q = winner(n, i, j, c)            row and column of the x that is the maximum
+        dx[n, r, q, c] += dy[n, i, j, c]
 
     One window, of which 5 wins:
 
@@ -30,6 +30,9 @@ class MaxPool2D(SlidingPool):
     (array([[5.]]), array([[0., 7.],
            [0., 0.]]))
 
+    In general the window moves by SH rows and SW columns, and forward reads x[n, i SH + kh, j SW + kw, c]. Where
+    windows overlap, one element may win several times; it collects from each, hence the +=.
+
     A tie goes to the first of the window in row-major order. Ties are not rare: the background of a digit is exactly
     zero, so in most windows there all values tie. A NaN in the window wins, so that it is seen further on.
 
@@ -40,7 +43,7 @@ class MaxPool2D(SlidingPool):
         strides: (SH, SW); None means pool_size, windows side by side.
         padding: "valid" (what does not fill a window at the bottom and right is dropped) or "same" (x is padded
             with minus infinity, which never wins).
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range; build: the window is larger than the image; forward: wrong shape.
@@ -53,6 +56,7 @@ class MaxPool2D(SlidingPool):
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, Any]:
         """Return y (N, OH, OW, C) for x (N, H, W, C), and the cache for `backward`."""
         x = self.check_input(x)
+        # The function of kernels/max_pool2d.py that compares; which of them, the argument `kernels` says.
         forward, _ = ladder.find(self.operation, self.rung)
         y, cache = forward(x, self.pool_size, self.strides, self.pads)
         return y, (cache, len(x))

@@ -12,7 +12,12 @@ Pair = int | tuple[int, int]
 
 
 class SlidingPool(Layer):
-    """A window of KH x KW that slides over each channel; a subclass says what it makes of what is under it."""
+    """A window of KH x KW that slides over each channel; what it makes of what is under it, a subclass says.
+
+    A subclass writes `forward` and `backward`, and padding="same" is their affair: forward slides the window over
+    `pad(x, self.pads)`, and backward takes the padding off again with `crop(dxp, self.pads)`. Both functions are in
+    `npcnn/kernels/windows.py`; `average_pooling2d.py` is an example.
+    """
 
     def __init__(
         self,

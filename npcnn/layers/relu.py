@@ -36,7 +36,7 @@ class ReLU(Layer):
         max_value: m, where y ends; None means nowhere.
         negative_slope: s, from 0 up.
         threshold: t, from 0 up.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: an argument is out of range.

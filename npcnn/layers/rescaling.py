@@ -18,7 +18,7 @@ class Rescaling(Layer):
 
     Args:
         scale, offset: the two numbers.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: scale or offset is not a number.

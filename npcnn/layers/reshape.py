@@ -17,7 +17,7 @@ class Reshape(Layer):
 
     Args:
         target_shape: the shape of one example of y, without the batch axis; one size may be -1, "what is left".
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: target_shape is no shape; build: an example of x has another number of numbers.

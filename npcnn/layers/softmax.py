@@ -36,7 +36,7 @@ class Softmax(Layer):
 
     Args:
         axis: which axis has the K scores; only the last, -1.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: build: axis is not the last.

@@ -19,7 +19,7 @@ class ZeroPadding2D(Layer):
 
     Args:
         padding: ((top, bottom), (left, right)); or (rows, columns), each on both sides; or one number for all four.
-        name, dtype, kernels: see `Layer`.
+        name, dtype, kernels: see `npcnn/layers/bookkeeping.py`.
 
     Raises:
         ValueError: padding is none of these; build: input_shape is not (H, W, C).

@@ -8,25 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npcnn import kernels as ladder
+from npcnn.array import LearningRate
 from npcnn.checks import check_not_negative, check_positive
 from npcnn.keras_arguments import NEUTRAL, check_neutral, find_attribute
 from npcnn.optimizers.schedules import LearningRateSchedule
 
 Params = Mapping[Any, np.ndarray]
-
-
-class LearningRate(float):
-    """A learning rate: a number, with the methods `numpy()` and `assign()` that TensorFlow's variables have."""
-
-    optimizer: "Optimizer"
-
-    def numpy(self) -> float:
-        """Return the plain number."""
-        return float(self)
-
-    def assign(self, value: float) -> None:
-        """Set the learning rate of the optimizer that this number was read from."""
-        self.optimizer.learning_rate = value
 
 
 class Optimizer:

@@ -22,7 +22,7 @@ class SGD(Optimizer):
     Args:
         learning_rate: lr.
         momentum: from 0 (none) to below 1.
-        nesterov: whether to use Nesterov's variant.
+        nesterov: whether to use Nesterov's variant; a number other than 0 is True, as in Keras.
         common: see `Optimizer`.
 
     Raises:
@@ -34,7 +34,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **common: Any) -> None:
         super().__init__(learning_rate, **common)
         self.momentum = check_fraction(f"{type(self).__name__}: momentum", momentum)
-        self.nesterov = check_flag("SGD: nesterov", nesterov)
+        self.nesterov = check_flag("SGD: nesterov", nesterov != 0 if isinstance(nesterov, (int, float)) else nesterov)
 
     @property
     def slot_names(self) -> tuple[str, ...]:  # type: ignore[override]
