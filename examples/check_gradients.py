@@ -6,8 +6,8 @@ python examples/check_gradients.py my_layer.py:MyLayer --shape 6,7,1
 The first prints a row of errors for each layer, loss and rung, then two layers in detail, a right one and a wrong one,
 in about a minute. The second checks a layer of yours, by every method that applies, and draws where a gradient is
 wrong. Behind the colon stands the name of a class; or, if it takes arguments, of a layer in the file, as in
-my_layer = MyLayer(3). A class with the arguments pool_size and strides, a pool, is checked with windows side by side and
-with windows that overlap.
+my_layer = MyLayer(3). A class with the arguments pool_size and strides, a pool, is checked with windows side by side
+and with windows that overlap.
 """
 
 import argparse
