@@ -498,7 +498,6 @@ TYPE_ERRORS = {
     "model.summary(print_fn=5)": "summary: print_fn must be a function like print, got 5",
     "callbacks.ModelCheckpoint(5)": "ModelCheckpoint: filepath must be a path ... got 5",
     "callbacks.CSVLogger(5)": "CSVLogger: filename must be a path ... got 5",
-    "callbacks.TensorBoard(5)": "TensorBoard: log_dir must be a path ... got 5",
     "callbacks.LearningRateScheduler(5)": "LearningRateScheduler: schedule must be a function ... got 5",
     "callbacks.LambdaCallback(on_epoch_end=5)": "LambdaCallback: on_epoch_end must be a function, got 5",
     "callbacks.LambdaCallback(set_model=print)": "LambdaCallback: callbacks have no 'set_model'",
@@ -510,7 +509,7 @@ TYPE_ERRORS = {
     "plots.confusion_matrix([0], [0], class_names=5)": "class_names must be a list of names, got 5",
     "plots.digit(5, x[0, ..., 0], np.ones(3))": "digit: original must be a path ... got 5",
     "npcnn.datasets.mnist.load_data(path=5)": "path must be a path, got 5",
-    "explorer.write(5, 'a.html')": "explorer: model must be a Sequential, got 5",
+    "explorer.write(5, 'a.html')": "explorer: model must be a Sequential, got int",
 }
 RUNTIME_ERRORS = {
     "Conv2D(8, 3).forward(x)": "Conv2D: not built ... build(",
