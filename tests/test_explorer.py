@@ -235,7 +235,7 @@ def test_a_model_without_weights_and_digits_of_another_form_are_refused(plain_mo
     images, labels = test_digits
     with pytest.raises(ValueError, match=r"images must be uint8 \(N, 28, 28\), got float64 \(1000, 28, 28\)"):
         explorer.make_page(plain_model, images / 255, labels)
-    with pytest.raises(ValueError, match="model must be a Sequential, got int"):
+    with pytest.raises(TypeError, match="model must be a Sequential, got int"):
         explorer.make_page(3, images, labels)
 
 

@@ -71,6 +71,7 @@ def write(
 
     Raises:
         RuntimeError: the model has no weights yet.
+        TypeError: model is no Sequential.
         ValueError: the page cannot show the model, and the layer is named; or the digits have another form.
     """
     if (images is None) != (labels is None):
@@ -87,7 +88,7 @@ def write(
 def make_page(model: Sequential, images: np.ndarray, labels: np.ndarray) -> str:
     """Return the page as a text: see `write`."""
     if not isinstance(model, Sequential):
-        raise ValueError(f"explorer: model must be a Sequential, got {type(model).__name__}")
+        raise TypeError(f"explorer: model must be a Sequential, got {type(model).__name__}")
     steps = describe_steps(model)
     images, labels = np.asarray(images), np.asarray(labels)
     if images.dtype != np.uint8 or images.shape[1:] != IMAGE[:2] or not len(images):
