@@ -45,7 +45,7 @@ class Batches:
         """Yield the batches of one epoch, from number `first` on; warn if there are less than `steps` asks for."""
         for step in range(first, self.fixed_steps) if self.fixed_steps else count(first):
             batch = next(self.running, None) if self.running else None
-            if batch is None and (step == 0 or self.endless):
+            if batch is None and (step == 0 or (self.endless and self.fixed_steps)):
                 self._begin()
                 batch = next(self.running, None) if self.running else None
             if batch is None:
