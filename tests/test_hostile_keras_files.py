@@ -551,6 +551,14 @@ def test_a_layer_that_takes_gigabytes_for_one_image_is_refused(path, place, chan
     refused(path, r"Conv2D 'conv2d': up to here, one image takes .* numbers")
 
 
+def test_a_convolution_whose_patches_of_one_image_take_gigabytes_is_refused_where_they_are_laid_out(path):
+    stack = [layers.Input((500, 500, 1)), layers.Conv2D(1, 100, kernel_initializer="zeros")]
+    Sequential(stack, kernels="im2col").save(path)
+    refused(path, r"Conv2D 'conv2d': up to here, one image takes 1,6.* numbers")
+    assert load_model(path, kernels="jit").output_shape == (401, 401, 1)
+    refused(path, "one image takes", kernels="im2col")
+
+
 def test_more_layers_than_anyone_needs_are_refused_in_no_time(path, good):
     config = json.loads(good[CONFIG])
     relu = described("ReLU") | {"config": {"name": None}}
