@@ -20,6 +20,7 @@ import pytest
 
 from npcnn import Sequential, layers, load_model
 from npcnn.errors import FileFormatError
+from npcnn.keras_format.hdf5 import Reader
 
 CONFIG, WEIGHTS, HISTORY, SETTINGS = "config.json", "model.weights.h5", "history.json", "npcnn.json"
 KERNEL = "layers/dense/vars/0"  # (6, 3)
@@ -525,6 +526,26 @@ def test_the_weights_of_a_layer_that_the_model_has_not_are_noticed(path, good):
     del config["config"]["layers"][-1]
     write(path, good | {CONFIG: json.dumps(config)})
     refused(path, "layers/dense/vars has the weights of a layer that the model has not")
+
+
+def test_thousands_of_names_for_one_group_without_weights_are_not_all_opened(path, monkeypatch):
+    """Each link takes 30 bytes of the file, and a tenth of a millisecond to follow."""
+    model = Sequential([layers.Input((4,)), *[layers.Flatten() for _ in range(100)], layers.Dense(2)])
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        good = {name: archive.read(name) for name in archive.namelist()}
+
+    def links(file):
+        group = file.create_group("layers/empty")
+        group.create_group("vars")
+        for i in range(5000):
+            file[f"layers/{i}"] = group
+
+    opened, find = [], Reader._find
+    monkeypatch.setattr(Reader, "_find", lambda self, place, kind: opened.append(place) or find(self, place, kind))
+    with_weights(path, good, links, "layers/flatten")
+    refused(path, "layers has more than 1,000 groups that are no layer of the model")
+    assert len(opened) < 2500
 
 
 def test_a_mean_of_squares_below_zero_is_refused(path, good):

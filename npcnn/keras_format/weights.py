@@ -30,6 +30,7 @@ from npcnn.layers import Conv2D, Layer
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
 MOST_NUMBERS = 64 << 20  # in one forward pass of one image, 256 MB in float32; for VGG-16 it is a quarter of that
+MOST_UNKNOWN = 1000  # groups of a file that are no layer of the model; each must be opened to see if it has weights
 # What some optimizers remember is a mean of squares: Adam and RMSprop, Adadelta (both), Adagrad.
 SQUARES = {"velocity", "accumulated_grad", "accumulated_delta_var", "accumulator"}
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # an array of the model, and one from a file to take its place
@@ -129,10 +130,14 @@ def read_layers(file: Reader, layers: Sequence[Layer], *cast: Any) -> Pairs:
         if ours := list(layer.variables.values()):
             wanted = [(array.shape, array.dtype, *cast) for array in ours]
             pairs += zip(ours, read_group(file, path, layer, wanted), strict=True)
+    unknown = 0
     for group in {path.removesuffix("/vars").rpartition("/")[0] for path in known}:
         for name in file.names(group):
             place = f"{group}/{name}/vars"
             if place not in known and not any(path.startswith(f"{group}/{name}/") for path in known):
+                unknown += 1
+                if unknown > MOST_UNKNOWN:
+                    raise FileFormatError(f"{group} has more than {MOST_UNKNOWN:,} groups that are no layer of the model")
                 if "vars" in file.names(f"{group}/{name}") and file.names(place):
                     raise FileFormatError(f"{place} has the weights of a layer that the model has not")
     return pairs
