@@ -102,6 +102,38 @@ def test_without_locks_as_on_windows_only_what_is_a_minute_old_is_removed(tmp_pa
     assert sorted(os.listdir(tmp_path)) == [new.name, "model.keras"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_a_private_file_is_private_while_it_is_written_and_permissions_stay(tmp_path, monkeypatch):
+    path, seen, fsync = tmp_path / "model.keras", [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append(os.fstat(file).st_mode & 0o777) or fsync(file))
+    for mode in (0o600, 0o640, 0o444):
+        path.touch()
+        path.chmod(mode)
+        write_file(path, b"one")
+        during, _ = seen[-2:]  # the second is the folder's
+        assert during == 0o600 and path.stat().st_mode & 0o777 == mode
+        path.unlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a file away")
+def test_a_file_that_root_replaces_stays_its_owners(tmp_path):
+    path = tmp_path / "model.keras"
+    path.touch()
+    os.chown(path, 1234, 2345)
+    write_file(path, b"one")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+
+
+def test_where_a_file_cannot_be_given_away_it_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refuse, raising=False)
+    (tmp_path / "model.keras").touch()
+    write_file(tmp_path / "model.keras", b"one")
+    assert (tmp_path / "model.keras").read_bytes() == b"one"
+
+
 def test_files_and_folders_of_others_stay(tmp_path):
     names = [".0123456789abcdef.tmp", ".npcnn-1", "npcnn-2.tmp"]
     for name in names:

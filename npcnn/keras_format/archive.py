@@ -44,7 +44,8 @@ def to_archive(members: dict[str, bytes]) -> bytes:
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure.
 
-    Who may read and write a file that is replaced stays as it is. A process that is killed cannot tidy up; what it left
+    A file that is replaced keeps its permissions, and its owner and group where the system lets us set them; until it is
+    whole, only its owner can read it. A process that is killed cannot tidy up; what it left
     in this folder is removed here.
     """
     path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
@@ -54,11 +55,13 @@ def write_file(path: Path, data: bytes) -> None:
     temporary, file = _new_file(path.parent)
     try:
         with file:
+            if path.exists():
+                temporary.chmod(0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             if path.exists():
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+                _take_over(temporary, path.stat())
             if fcntl is None:
                 file.close()  # on Windows, what is open cannot be moved
             os.replace(temporary, path)
@@ -72,6 +75,15 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _take_over(path: Path, old: os.stat_result) -> None:
+    """Give a file the group, the owner and the permissions of the one that it replaces."""
+    if fcntl:
+        for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+            with contextlib.suppress(OSError):  # only root may give a file away
+                os.chown(path, owner, group)
+    path.chmod(stat.S_IMODE(old.st_mode))
 
 
 def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
