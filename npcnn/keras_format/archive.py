@@ -44,9 +44,9 @@ def to_archive(members: dict[str, bytes]) -> bytes:
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure.
 
-    A file that is replaced keeps its permissions, and its owner and group where the system lets us set them; until it is
-    whole, only its owner can read it. A process that is killed cannot tidy up; what it left
-    in this folder is removed here.
+    A file that is replaced keeps its permissions, and its owner and group where the system allows; while it is written,
+    only its owner can read it. A process that is killed cannot tidy up; what it left in this folder is removed here,
+    once it is a minute old.
     """
     path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
     if path.exists() and not path.is_file():
@@ -96,16 +96,21 @@ def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
                 fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists():
             return path, file
-        file.close()  # it was not locked yet when another save took it for one that nobody writes to
+        file.close()  # before it was locked, another save, by whose clock it is old, took it for one of a killed save
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files of saves that were killed, and none that is being written by another process or thread."""
+    """Remove the files of saves that were killed, and none that is being written by another process or thread.
+
+    A lock tells the two apart, but not where another computer writes to the folder and its locks are not seen here, nor
+    on Windows. So what was written to within the last minute stays as well.
+    """
     for path in folder.glob(".npcnn-*.tmp"):
         with contextlib.suppress(OSError):  # it is locked, or gone by now
+            if time.time() - path.stat().st_mtime < 60:
+                continue
             if fcntl is None:
-                if time.time() - path.stat().st_mtime > 60:  # so it is not one that was closed, and will now be moved
-                    path.unlink()  # Windows refuses that of an open file
+                path.unlink()  # Windows refuses that of an open file
             else:
                 with open(path, "r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -137,7 +137,8 @@ def read_layers(file: Reader, layers: Sequence[Layer], *cast: Any) -> Pairs:
             if place not in known and not any(path.startswith(f"{group}/{name}/") for path in known):
                 unknown += 1
                 if unknown > MOST_UNKNOWN:
-                    raise FileFormatError(f"{group} has more than {MOST_UNKNOWN:,} groups that are no layer of the model")
+                    what = f"more than {MOST_UNKNOWN:,} groups that are no layer of the model"
+                    raise FileFormatError(f"{group} has {what}")
                 if "vars" in file.names(f"{group}/{name}") and file.names(place):
                     raise FileFormatError(f"{place} has the weights of a layer that the model has not")
     return pairs
