@@ -6,12 +6,15 @@ Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to 
 Proceedings of the IEEE 86(11), 1998, section III-A. In a photograph, the ink is first told from the paper.
 """
 
+import contextlib
 import os
 import struct
+import threading
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from skimage import filters, measure
 
 from npcnn.errors import FileFormatError
@@ -19,6 +22,7 @@ from npcnn.errors import FileFormatError
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SMALLEST, LARGEST = 8, 256  # pixels a side: what can hold a digit, and what a larger picture is shrunk to
 MOST_BYTES = 80 * 10**6  # that decoding a file may take: 20 million pixels of most formats
+MOST_TEXT = 1 << 20  # characters of text beside a PNG's pixels, of which Pillow keeps 64 million, up to 4 bytes each
 LARGE = 4 * LARGEST  # from here on, pixels are first averaged in whole squares, which is faster and takes less memory
 BAND = 64  # rows of the shrunk picture that are made at once
 
@@ -29,7 +33,7 @@ def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> n
     A file may claim more pixels than it has bytes. So one that takes more than MOST_BYTES to decode is refused before
     it is decoded: above 20 megapixels, 5 in WebP, and 10 to 16 in TIFF. A JPEG is decoded at an eighth of its size
     if need be, so that photographs of up to 89 megapixels are read, where Pillow draws the line. All in all, a file
-    takes no more than 100 MB.
+    takes no more than 100 MB, the text in a PNG included, which may have MOST_TEXT characters.
 
     Args:
         image: a file, a Pillow image, or an array: (H, W) of numbers from 0 for black, or (H, W, 1),
@@ -42,8 +46,7 @@ def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> n
         TypeError: image is none of these.
     """
     if isinstance(image, str | os.PathLike):
-        # A small file can claim to hold a huge picture, of which Pillow may only warn.
-        with open(image, "rb") as f, warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+        with open(image, "rb") as f, _strict_pillow():
             try:
                 picture = Image.open(f, formats=FORMATS)
                 _check_size(picture)
@@ -61,6 +64,23 @@ def prepare_digit(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> n
     prepared = np.zeros((28, 28), np.uint8)
     prepared[top : top + len(digit), left : left + len(digit.T)] = np.rint(digit * (255 / digit.max()))
     return prepared
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@contextlib.contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Lower what Pillow accepts: a small file can claim to hold a huge picture, of which it may only warn, or text.
+
+    Its limits are those of the whole process, so threads wait for each other.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+        before, PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_MEMORY, MOST_TEXT
+        try:
+            yield
+        finally:
+            PngImagePlugin.MAX_TEXT_MEMORY = before
 
 
 def _check_size(picture: Image.Image) -> None:

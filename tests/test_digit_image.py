@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from npcnn.digit_image import prepare_digit
 from npcnn.errors import FileFormatError
@@ -310,6 +310,35 @@ def test_a_small_file_of_a_huge_picture_takes_less_than_100_mb(format, mode, sid
     command = [sys.executable, "-c", MEASURE, str(good), str(bad)]
     *message, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(message) == 1 and re.search(words, message[0]) and float(peak) < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the module resource is missing")
+@pytest.mark.parametrize(
+    "number, side, words", [(63, 60, "Too much memory used in text chunks"), (1, 4_400, "no digit")]
+)
+def test_the_text_in_a_png_takes_less_than_100_mb_too(number, side, words, tmp_path):
+    """A thousandth of it packed; one character beyond 16 bits makes all of a text take 4 bytes each."""
+    good, bad, text = tmp_path / "good", tmp_path / "bad", PngImagePlugin.PngInfo()
+    for i in range(number):
+        text.add_itxt(f"text {i}", "a" * 1_000_000 + "\N{GRINNING FACE}", zip=True)
+    seven().save(good, "PNG")
+    Image.new("L", (side, side)).save(bad, "PNG", pnginfo=text)
+    assert bad.stat().st_size < 100_000
+    command = [sys.executable, "-c", MEASURE, str(good), str(bad)]
+    *message, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(message) == 1 and re.search(words, message[0]) and float(peak) < 100
+
+
+def test_pillows_own_limit_on_text_is_as_before_afterwards(tmp_path):
+    before = PngImagePlugin.MAX_TEXT_MEMORY
+    seven().save(tmp_path / "7.png")
+    prepare_digit(tmp_path / "7.png")
+    with pytest.raises(FileNotFoundError):
+        prepare_digit(tmp_path / "8.png")
+    (tmp_path / "8.png").write_bytes(b"")
+    with pytest.raises(FileFormatError):
+        prepare_digit(tmp_path / "8.png")
+    assert PngImagePlugin.MAX_TEXT_MEMORY == before
 
 
 @pytest.mark.parametrize("size", [(4_032, 3_024), (8_160, 6_120)], ids=["12 megapixels", "50 megapixels"])
