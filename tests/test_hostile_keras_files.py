@@ -19,6 +19,8 @@ import pyfive  # noqa: F401  (what its import takes is not to be counted)
 import pytest
 
 from npcnn import Sequential, layers, load_model
+from npcnn.datasets.mnist import load_data
+from npcnn.digit_image import prepare_digit
 from npcnn.errors import FileFormatError
 from npcnn.keras_format.hdf5 import Reader
 
@@ -586,6 +588,19 @@ def test_more_layers_than_anyone_needs_are_refused_in_no_time(path, good):
     config["config"]["layers"][1:1] = [relu] * 40_000
     write(path, good | {CONFIG: json.dumps(config)}, zipfile.ZIP_DEFLATED)
     refused(path, "the model has 40,004 layers, a file may have 2,000", most=64 * MEGABYTE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows says that a folder may not be opened")
+def test_where_there_is_no_file_to_read_the_error_is_pythons_own(tmp_path):
+    model = Sequential([layers.Input((3,)), layers.Dense(2)])
+    (tmp_path / "folder").mkdir()
+    for read in (load_model, model.load_weights, prepare_digit):
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            read(tmp_path / "nothing")
+        with pytest.raises(IsADirectoryError, match="folder"):
+            read(tmp_path / "folder")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        load_data(tmp_path / "nothing")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
