@@ -249,7 +249,7 @@ def changed(bias=0, velocity=(0, 0, 0), losses=1):
         (lambda: changed(bias=np.nan), "'last' holds NaN or infinity"),
         (lambda: changed(velocity=(1, np.inf, 1)), "'adam' holds NaN or infinity"),
         (lambda: changed(velocity=(1, 1)), "velocity of another model's last/bias"),
-        (lambda: changed(losses=800_000), "history take .* the limit of 8,388,608"),
+        (lambda: changed(losses=800_000), "history take .* the limit of 4,194,304"),
     ],
 )
 def test_what_a_file_cannot_hold_is_named_before_anything_is_written(path, make, words):

@@ -29,7 +29,7 @@ from npcnn.layers import Conv2D, Layer
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
-MOST_NUMBERS = 64 << 20  # in one forward pass of one image, 256 MB in float32; for VGG-16 it is a quarter of that
+MOST_NUMBERS = 64 << 20  # in a forward pass of one image: 256 MB in float32; VGG-16 takes a third, on im2col 0.8
 MOST_UNKNOWN = 1000  # groups of a file that are no layer of the model; each must be opened to see if it has weights
 # What some optimizers remember is a mean of squares: Adam and RMSprop, Adadelta (both), Adagrad.
 SQUARES = {"velocity", "accumulated_grad", "accumulated_delta_var", "accumulator"}
