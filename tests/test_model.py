@@ -346,7 +346,7 @@ def test_accuracy_is_the_share_of_rows_whose_largest_score_is_the_right_one():
 
 
 @pytest.mark.parametrize(
-    "loss", [SPARSE, "categorical_crossentropy", SparseCategoricalCrossentropy(), CategoricalCrossentropy()], ids=str
+    "loss", [SPARSE, "categorical_crossentropy", SparseCategoricalCrossentropy(), CategoricalCrossentropy()]
 )
 def test_a_hopeless_prediction_still_has_its_loss_and_its_gradient(loss):
     # Taken apart, the probability of the label, e^-50, is clipped to 1e-7: a loss of 16.118 and no gradient at all.
