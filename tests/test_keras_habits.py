@@ -92,6 +92,20 @@ def test_a_clone_has_the_same_layers_and_weights_of_its_own():
     assert not np.shares_memory(clone.layers[0].params["kernel"], model.layers[0].params["kernel"])
 
 
+def test_one_and_zero_are_true_and_false():
+    weights = []
+    for true in (True, 1, np.int64(1)):
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax", use_bias=0)])
+        model.compile("sgd", SPARSE, run_eagerly=true)
+        stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=true)
+        model.fit(X, Y, epochs=2, shuffle=true, callbacks=[stop], verbose=0)
+        weights.append(model.get_weights())
+    assert [len(arrays) for arrays in weights] == [1, 1, 1]
+    assert all(np.array_equal(arrays[0], weights[0][0]) for arrays in weights)
+    model.trainable = 0
+    assert model.trainable_weights == []
+
+
 def test_loss_and_metrics_may_be_lists_for_the_one_output():
     model = small_model()
     model.compile("adam", [SPARSE], metrics=[["accuracy"]])
