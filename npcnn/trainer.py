@@ -129,7 +129,7 @@ class Trainer:
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Any = None,
-        validation_split: float = 0.0,
+        validation_split: float | None = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | None = None,
@@ -193,7 +193,7 @@ class Trainer:
                 xv, yv, weights = unpack("validation_data", validation_data)
                 valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
             elif isinstance(train, ArrayBatches):
-                train, valid = train.split(validation_split)
+                train, valid = train.split(validation_split or 0.0)
             elif validation_split:
                 raise ValueError("validation_split needs arrays; with an iterable of batches use validation_data")
             params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}

@@ -424,7 +424,7 @@ VALUE_ERRORS = {
     "model.test_on_batch(5, 5)": "x must have shape (N, 8, 8, 1), got ()",
     "model(x, training='yes')": "training must be True or False, got 'yes'",
     "callbacks.EarlyStopping(patience=-1)": "EarlyStopping: patience ... at least 0, got -1",
-    "callbacks.EarlyStopping(patience='3')": "EarlyStopping: patience ... integer ... got '3'",
+    "callbacks.EarlyStopping(patience='3')": "EarlyStopping: patience ... number ... got '3'",
     "callbacks.EarlyStopping(5)": "EarlyStopping: monitor must be a text ... got 5",
     "callbacks.EarlyStopping(min_delta='a')": "EarlyStopping: min_delta ... number, got 'a'",
     "callbacks.EarlyStopping(baseline='x')": "EarlyStopping: baseline ... number, got 'x'",
