@@ -279,6 +279,7 @@ class ReduceLROnPlateau(Monitor):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        *,
         epsilon: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
