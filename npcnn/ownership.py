@@ -19,28 +19,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_owner(method: str, optimizer: Any, model: Any) -> None:
-    """Refuse an optimizer that has trained another model.
+    """Refuse to train with an optimizer that has trained another model; to evaluate with both is no harm.
 
     It remembers things about the weights it moves, and counts its steps: two models would disturb each other.
 
     Raises:
         ValueError: it is another model's.
     """
-    if not isinstance(optimizer, Optimizer):
-        return
-    owner, name = _OWNERS.get(optimizer, (None, None))
-    if owner is None and (optimizer is model.optimizer or not optimizer.slots):
-        return
-    if owner is None or owner() is not model:
-        other = "another model" if name is None else f"another model, {name!r}"
+    owner, name = _OWNERS.get(optimizer, (None, None)) if isinstance(optimizer, Optimizer) else (None, None)
+    if owner is not None and owner() is not model:
         hint = f"make a new one for {model.name!r}"
-        raise ValueError(f"{method}: this {type(optimizer).__name__} has trained {other}; {hint}")
+        raise ValueError(f"{method}: this {type(optimizer).__name__} has trained another model, {name!r}; {hint}")
 
 
 def claim(optimizer: Any, model: Any) -> None:
-    """Note that this optimizer is this model's from now on."""
+    """Note that this optimizer is this model's from now on, if it is no other's yet."""
     if isinstance(optimizer, Optimizer):
-        _OWNERS[optimizer] = weakref.ref(model), model.name
+        _OWNERS.setdefault(optimizer, (weakref.ref(model), model.name))
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import WeightedMean
 from npcnn.metrics import get as metric_named
-from npcnn.ownership import check_owner, in_training
+from npcnn.ownership import in_training
 from npcnn.planning import make_plan
 from npcnn.threads import Workers, flag_interrupt, share
 from npcnn.training import Plan, train_step
@@ -112,7 +112,6 @@ class Trainer:
         names = ["loss", *(metric.name for metric in measured)]
         if len(set(names)) < len(names):
             raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
-        check_owner("optimizer", found[2], self)
         last = self.layers[-1].in_line()[-1].split_activation()[-1] if self.layers else None
         if isinstance(last, Softmax) and getattr(found[0], "from_logits", False):
             warnings.warn("from_logits=True, but the model ends in softmax; was this intended?", stacklevel=2)
@@ -130,7 +129,7 @@ class Trainer:
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Any = None,
-        validation_split: float = 0.0,
+        validation_split: float | None = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | None = None,
@@ -194,7 +193,7 @@ class Trainer:
                 xv, yv, weights = unpack("validation_data", validation_data)
                 valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
             elif isinstance(train, ArrayBatches):
-                train, valid = train.split(validation_split)
+                train, valid = train.split(validation_split or 0.0)
             elif validation_split:
                 raise ValueError("validation_split needs arrays; with an iterable of batches use validation_data")
             params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}

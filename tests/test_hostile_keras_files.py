@@ -289,7 +289,7 @@ def with_a_thousand_layers(model):
         (DENSE_LAYER, described("Reshape", target_shape=[10**9, -1]), "cannot hold the 6 numbers"),
         (DENSE_LAYER, described("BatchNormalization", axis=[1, 2]), r"axis must be the last, -1 or 1.*got \[1, 2\]"),
         (DENSE_LAYER, described("BatchNormalization"), "layers/batch_normalization/vars is missing"),
-        (DENSE_LAYER, described("Dropout", rate="half"), "rate must be a number from 0 to below 1, got 'half'"),
+        (DENSE_LAYER, described("Dropout", rate="half"), "rate must be a number from 0 to 1, got 'half'"),
         (DENSE_LAYER, described("Dropout", rate=0.5, noise_shape={"0": 1}), "noise_shape .* is not supported"),
         (MODEL, {"layers": []}, "must have layers, a list, and a name"),
         (MODEL, {"layers": {"0": 1}}, "must have layers, a list, and a name"),

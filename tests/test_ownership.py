@@ -32,8 +32,8 @@ def test_an_optimizer_that_was_given_to_two_models_trains_the_first_and_refuses_
     fit(first)
     before = second.get_weights()
     said = f"this {kind.__name__} has trained another model, 'first'; make a new one for 'second'"
-    for call in (lambda: fit(second), lambda: second.train_on_batch(X, Y), lambda: compiled(optimizer=optimizer)):
-        with pytest.raises(ValueError, match=said.replace("'second'", "")):
+    for call in (lambda: fit(second), lambda: second.train_on_batch(X, Y)):
+        with pytest.raises(ValueError, match=said):
             call()
     assert optimizer.iterations == 1
     assert all(np.array_equal(w, same) for w, same in zip(before, second.get_weights(), strict=True))
@@ -49,6 +49,20 @@ def test_an_optimizer_that_has_trained_nothing_may_go_to_another_model():
     fit(compiled(optimizer=optimizer))
 
 
+def test_a_model_that_is_only_evaluated_may_be_compiled_with_the_optimizer_of_another(path):
+    optimizer = optimizers.Adam()
+    model = compiled(optimizer=optimizer)
+    fit(model)
+    model.save_weights(path.with_suffix(".weights.h5"))
+    same = compiled(optimizer=optimizer)
+    same.load_weights(path.with_suffix(".weights.h5"))
+    assert same.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    fit(model)  # it is still the first one's
+    assert optimizer.iterations == 2
+    with pytest.raises(ValueError, match="has trained another model"):
+        fit(same)
+
+
 def test_a_copied_and_a_loaded_model_have_optimizers_of_their_own(path):
     model = compiled(optimizer="adam")
     fit(model)
@@ -57,6 +71,8 @@ def test_a_copied_and_a_loaded_model_have_optimizers_of_their_own(path):
     for w, same, again in zip(fit(model), fit(copied), fit(loaded), strict=True):
         np.testing.assert_array_equal(w, same)
         np.testing.assert_array_equal(w, again)
+    with pytest.raises(ValueError, match="has trained another model"):  # what a file says it remembers counts, too
+        fit(compiled(optimizer=load_model(path).optimizer))
 
 
 def test_models_that_share_layers_see_each_others_training_and_each_takes_right_steps():
