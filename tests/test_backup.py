@@ -5,6 +5,7 @@ import errno
 import itertools
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -287,7 +288,9 @@ def test_the_backup_stays_if_asked_to_and_other_files_in_its_folder_always(train
     folder = tmp_path / "backup"
     train(cosine, BackupAndRestore(folder, delete_checkpoint=False))
     (folder / "mine.txt").touch()
-    (folder / ".npcnn-0123456789abcdef.tmp").touch()  # as a save that was killed leaves it
+    unfinished = folder / ".npcnn-0123456789abcdef.tmp"  # as a save that was killed leaves it
+    unfinished.touch()
+    os.utime(unfinished, times=(time.time() - 100,) * 2)
     assert (folder / "backup.npz").exists()
     train(cosine, BackupAndRestore(folder))  # nothing is left to do
     assert os.listdir(folder) == ["mine.txt"]

@@ -24,6 +24,11 @@ sys.stdin.read()
 """
 
 
+def age(path):
+    """Let the last write to the file be more than a minute ago."""
+    os.utime(path, times=(time.time() - 100,) * 2)
+
+
 @pytest.fixture
 def writer(tmp_path):
     """Another process that is writing a file in the folder, and the file."""
@@ -35,6 +40,7 @@ def writer(tmp_path):
 
 def test_what_a_killed_save_left_is_removed_by_the_next_and_not_what_another_process_is_writing(writer, tmp_path):
     process, unfinished = writer
+    age(unfinished)
     write_file(tmp_path / "model.keras", b"one")
     assert unfinished.read_bytes() == b"half of it"
     process.kill()
@@ -71,6 +77,7 @@ def test_a_new_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, 
     def late(file, how):
         if how == fcntl.LOCK_EX and not waits:
             waits.append(file)
+            age(file.name)
             remove_unfinished(tmp_path)
             assert not os.listdir(tmp_path)
         flock(file, how)
@@ -88,18 +95,52 @@ def test_where_a_file_system_has_no_locks_files_are_written_and_nothing_is_remov
 
     monkeypatch.setattr(fcntl, "flock", none)
     (tmp_path / ".npcnn-0123456789abcdef.tmp").touch()
+    age(tmp_path / ".npcnn-0123456789abcdef.tmp")
     write_file(tmp_path / "model.keras", b"one")
     assert sorted(os.listdir(tmp_path)) == [".npcnn-0123456789abcdef.tmp", "model.keras"]
 
 
-def test_without_locks_as_on_windows_only_what_is_a_minute_old_is_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "fcntl", None)
+@pytest.mark.parametrize("locks", [archive.fcntl, None], ids=["with locks unseen", "without, as on Windows"])
+def test_only_what_was_last_written_to_a_minute_ago_is_removed(tmp_path, monkeypatch, locks):
+    monkeypatch.setattr(archive, "fcntl", locks)
     old, new = (tmp_path / f".npcnn-{digit * 16}.tmp" for digit in "01")
     old.touch()
     new.touch()
-    os.utime(old, times=(time.time() - 100,) * 2)
+    age(old)
     write_file(tmp_path / "model.keras", b"one")
     assert sorted(os.listdir(tmp_path)) == [new.name, "model.keras"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_a_private_file_is_private_while_it_is_written_and_permissions_stay(tmp_path, monkeypatch):
+    path, seen, fsync = tmp_path / "model.keras", [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append(os.fstat(file).st_mode & 0o777) or fsync(file))
+    for mode in (0o600, 0o640, 0o444):
+        path.touch()
+        path.chmod(mode)
+        write_file(path, b"one")
+        during, _ = seen[-2:]  # the second is the folder's
+        assert during == 0o600 and path.stat().st_mode & 0o777 == mode
+        path.unlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a file away")
+def test_a_file_that_root_replaces_stays_its_owners(tmp_path):
+    path = tmp_path / "model.keras"
+    path.touch()
+    os.chown(path, 1234, 2345)
+    write_file(path, b"one")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+
+
+def test_where_a_file_cannot_be_given_away_it_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refuse, raising=False)
+    (tmp_path / "model.keras").touch()
+    write_file(tmp_path / "model.keras", b"one")
+    assert (tmp_path / "model.keras").read_bytes() == b"one"
 
 
 def test_files_and_folders_of_others_stay(tmp_path):
@@ -110,5 +151,7 @@ def test_files_and_folders_of_others_stay(tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / ".npcnn-3.tmp")  # opened to read, it would wait for ever
         names.append(".npcnn-3.tmp")
+    for name in [*names, ".npcnn-folder.tmp"]:
+        age(tmp_path / name)
     write_file(tmp_path / "model.keras", b"one")
     assert sorted(os.listdir(tmp_path)) == sorted([*names, ".npcnn-folder.tmp", "model.keras"])

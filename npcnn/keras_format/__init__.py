@@ -167,7 +167,8 @@ def _read_archive(file: BinaryIO, sequential: type, compiled: bool, given: dict[
         ours = "npcnn.json" in names  # else Keras wrote the file
         settings, rng_state = _read_settings(read_json(archive, "npcnn.json")) if ours else ({}, None)
         arguments = config.read_config(description, lacks, sequential, **_kernels(settings | given))
-        weights.build(arguments["layers"], find(archive, WEIGHTS).file_size, WEIGHTS)
+        rung = (settings | given).get("kernels")
+        weights.build(arguments["layers"], find(archive, WEIGHTS).file_size, WEIGHTS, rung)
         model = sequential(**{"seed": None, **arguments, **settings, **given})
         if rng_state and "seed" not in given:
             model.rng.bit_generator.state, model.seeded = rng_state, True
@@ -185,7 +186,7 @@ def _read_legacy(file: BinaryIO, sequential: type, compiled: bool, given: dict[s
     h5 = Reader(file.read())
     description, training = legacy.read_descriptions(h5)
     arguments = config.read_config(description, lacks, sequential, **_kernels(given))
-    weights.build(arguments["layers"], os.fstat(file.fileno()).st_size, "the file", alone=False)
+    weights.build(arguments["layers"], os.fstat(file.fileno()).st_size, "the file", given.get("kernels"), alone=False)
     model = sequential(**{"seed": None, **arguments, **given})
     if compiled:
         _compile(model, training, lacks)

@@ -25,7 +25,9 @@ JSON_PARTS = 100_000  # lists and dictionaries; a byte of JSON is up to 230 byte
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 short = _SHORT.repr  # for error messages: a stranger's value may be as long as the file
-INFLATION = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}  # at best, deflate has 258 bytes in 2 bits
+METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+# Neither Keras nor npcnn deflates. Trained weights hardly shrink, but deflate can make 1,032 bytes of one.
+ALLOWANCE, RATIO = 16 << 20, 20
 
 
 def to_archive(members: dict[str, bytes]) -> bytes:
@@ -42,8 +44,9 @@ def to_archive(members: dict[str, bytes]) -> bytes:
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure.
 
-    Who may read and write a file that is replaced stays as it is. A process that is killed cannot tidy up; what it left
-    in this folder is removed here.
+    A file that is replaced keeps its permissions, and its owner and group where the system allows; while it is written,
+    only its owner can read it. A process that is killed cannot tidy up; what it left in this folder is removed here,
+    once it is a minute old.
     """
     path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
     if path.exists() and not path.is_file():
@@ -52,11 +55,13 @@ def write_file(path: Path, data: bytes) -> None:
     temporary, file = _new_file(path.parent)
     try:
         with file:
+            if path.exists():
+                temporary.chmod(0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             if path.exists():
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+                _take_over(temporary, path.stat())
             if fcntl is None:
                 file.close()  # on Windows, what is open cannot be moved
             os.replace(temporary, path)
@@ -72,6 +77,15 @@ def write_file(path: Path, data: bytes) -> None:
             os.close(folder)
 
 
+def _take_over(path: Path, old: os.stat_result) -> None:
+    """Give a file the group, the owner and the permissions of the one that it replaces."""
+    if fcntl:
+        for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+            with contextlib.suppress(OSError):  # only root may give a file away
+                os.chown(path, owner, group)
+    path.chmod(stat.S_IMODE(old.st_mode))
+
+
 def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
     """Return a new file, and its path: locked until it is closed, or its process ends, in whatever way."""
     while True:
@@ -82,16 +96,21 @@ def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
                 fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists():
             return path, file
-        file.close()  # it was not locked yet when another save took it for one that nobody writes to
+        file.close()  # before it was locked, another save, by whose clock it is old, took it for one of a killed save
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files of saves that were killed, and none that is being written by another process or thread."""
+    """Remove the files of saves that were killed, and none that is being written by another process or thread.
+
+    A lock tells the two apart, but not where another computer writes to the folder and its locks are not seen here, nor
+    on Windows. So what was written to within the last minute stays as well.
+    """
     for path in folder.glob(".npcnn-*.tmp"):
         with contextlib.suppress(OSError):  # it is locked, or gone by now
+            if time.time() - path.stat().st_mtime < 60:
+                continue
             if fcntl is None:
-                if time.time() - path.stat().st_mtime > 60:  # so it is not one that was closed, and will now be moved
-                    path.unlink()  # Windows refuses that of an open file
+                path.unlink()  # Windows refuses that of an open file
             else:
                 with open(path, "r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,16 +126,18 @@ def to_json(value: Any) -> bytes:
 
 
 def find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Return what the archive says of the one member of that name; its `file_size` is one that the file can fill."""
+    """Return what the archive says of the one member of that name; its `file_size` is one that it may have."""
     found = [info for info in archive.infolist() if info.filename == name]
     if len(found) != 1:
         raise FileFormatError(f"{name} must occur once, occurs {len(found)} times")
     info, length = found[0], os.fstat(archive.fp.fileno()).st_size
-    if info.compress_type not in INFLATION:
+    if info.compress_type not in METHODS:
         raise FileFormatError(f"{name} is compressed by method {info.compress_type}, must be stored or deflated")
-    most = min(info.compress_size, length) * INFLATION[info.compress_type]
+    most = packed = min(info.compress_size, length)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        most = ALLOWANCE + RATIO * packed
     if info.file_size > most:
-        raise FileFormatError(f"{name} claims {info.file_size:,} bytes, and there is room for {most:,} at most")
+        raise FileFormatError(f"{name} claims {info.file_size:,} bytes; the {packed:,} in the file may hold {most:,}")
     return info
 
 

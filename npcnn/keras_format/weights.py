@@ -25,12 +25,13 @@ from npcnn.errors import FileFormatError
 from npcnn.initializers import Zeros
 from npcnn.keras_format.config import Lacks
 from npcnn.keras_format.hdf5 import Reader
-from npcnn.layers import Layer
+from npcnn.layers import Conv2D, Layer
 from npcnn.ownership import claim
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
 MOST_NUMBERS = 64 << 20  # in one forward pass of one image, 256 MB in float32; for VGG-16 it is a quarter of that
+MOST_UNKNOWN = 1000  # groups of a file that are no layer of the model; each must be opened to see if it has weights
 # What some optimizers remember is a mean of squares: Adam and RMSprop, Adadelta (both), Adagrad.
 SQUARES = {"velocity", "accumulated_grad", "accumulated_delta_var", "accumulator"}
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # an array of the model, and one from a file to take its place
@@ -63,13 +64,13 @@ def optimizer_arrays(model: Any) -> dict[str, Any]:
     return arrays | {name: np.dtype(model.dtype).type(value) for name, value in optimizer.numbers.items()}
 
 
-def build(layers: Sequence[Layer], size: int, name: str, alone: bool = True) -> None:
+def build(layers: Sequence[Layer], size: int, name: str, rung: str | None = None, alone: bool = True) -> None:
     """Build the layers behind the first, an Input: each once the `size` bytes of `name` are known to hold its weights.
 
-    Where the weights stand `alone` in it, it cannot be much larger than they are. Nor may the model need more than
-    MOST_NUMBERS for one image.
+    Where the weights stand `alone` in it, it cannot be much larger than they are. Nor may the model, on that rung of
+    the ladder, need more than MOST_NUMBERS for one image.
     """
-    needed, numbers = 0, 0
+    needed, kept, largest = 0, 0, 0
     for layer, shape in _walk(layers[1:], layers[0].output_shape):
         for key, wanted in {**layer.parameter_shapes(shape), **layer.state_shapes(shape)}.items():
             needed += math.prod(wanted) * np.dtype(layer.dtype).itemsize
@@ -79,8 +80,9 @@ def build(layers: Sequence[Layer], size: int, name: str, alone: bool = True) -> 
         vars(layer).update(dict.fromkeys(initializers, Zeros()))  # why draw what the file's weights will replace?
         layer.build(shape)
         vars(layer).update(initializers)
-        numbers += math.prod(layer.output_shape) + _padded(layer)
-        if numbers > MOST_NUMBERS:
+        kept += math.prod(layer.output_shape) + _padded(layer)
+        largest = max(largest, _patches(layer) if rung == "im2col" else 0)
+        if (numbers := kept + largest) > MOST_NUMBERS:
             raise layer.error(
                 f"up to here, one image takes {numbers:,} numbers, and a file may ask for {MOST_NUMBERS:,}"
             )
@@ -95,6 +97,14 @@ def _padded(layer: Any) -> int:
         return 0
     (H, W, C), (rows, columns) = layer.input_shape, map(sum, pads)
     return (H + rows) * (W + columns) * C
+
+
+def _patches(layer: Any) -> int:
+    """Return how many numbers the patches of one image have, which a convolution on "im2col" lays out."""
+    if not isinstance(layer, Conv2D):
+        return 0
+    (OH, OW, _), (_, _, C) = layer.output_shape, layer.input_shape
+    return OH * OW * math.prod(layer.kernel_size) * C
 
 
 def _walk(layers: Sequence[Any], shape: Any) -> Iterator[tuple[Any, Any]]:
@@ -121,10 +131,15 @@ def read_layers(file: Reader, layers: Sequence[Layer], *cast: Any) -> Pairs:
         if ours := list(layer.variables.values()):
             wanted = [(array.shape, array.dtype, *cast) for array in ours]
             pairs += zip(ours, read_group(file, path, layer, wanted), strict=True)
+    unknown = 0
     for group in {path.removesuffix("/vars").rpartition("/")[0] for path in known}:
         for name in file.names(group):
             place = f"{group}/{name}/vars"
             if place not in known and not any(path.startswith(f"{group}/{name}/") for path in known):
+                unknown += 1
+                if unknown > MOST_UNKNOWN:
+                    what = f"more than {MOST_UNKNOWN:,} groups that are no layer of the model"
+                    raise FileFormatError(f"{group} has {what}")
                 if "vars" in file.names(f"{group}/{name}") and file.names(place):
                     raise FileFormatError(f"{place} has the weights of a layer that the model has not")
     return pairs
