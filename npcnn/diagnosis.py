@@ -1,9 +1,10 @@
 """What may be wrong with a training, said once, in a sentence, by a warning; the training goes on.
 
-`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and, in the
-last step of epochs 1, 2, 4, ..., at what ReLU layers return: beside a step, all this costs nothing.
+`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and, after
+1, 2, 4, ... epochs, at what ReLU layers return for a batch: beside a step, all this costs nothing.
 """
 
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from npcnn.layers.rescaling import Rescaling
 from npcnn.planning import JOINED
 from npcnn.training import Plan
 
+FEWEST = 16  # examples by which a ReLU is called dead
+
 
 def watched(plan: Plan, model: Any, batches: Batches) -> Plan:
     """Return the plan, watched while `model` is trained on these batches."""
@@ -35,8 +38,9 @@ class WatchedPlan(Plan):
 
     def __init__(self, *, rate: Any, epoch: int, **parts: Any) -> None:
         super().__init__(**parts)
-        self.rate, self.due = rate, epoch
-        self.step, self.is_well = 0, True
+        self.rate = rate
+        self.due: float = epoch
+        self.step, self.size, self.is_well = 0, 0, True
         self.batch: Any = None
 
     def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
@@ -46,8 +50,10 @@ class WatchedPlan(Plan):
             self.step, self.batch = self.step + 1, x
             if self.step == 1:
                 self._look_at_images(x)
-            if self.step == self.due:
-                self.due *= 2
+                self.size = len(x)
+            # Of a few examples, as in the smaller batch that may end an epoch, a healthy ReLU may return only zeros.
+            if self.step >= self.due and len(x) >= max(self.size, FEWEST):
+                self.due = 2 * self.step
                 self._look_at_relus(x, caches)
         return output, caches
 
@@ -94,7 +100,7 @@ class WatchedPlan(Plan):
                 what = f"{which} returns 0 for all {len(x)} examples of the batch, so that nothing before it learns"
                 cause = f"the learning rate, {self.rate:g}, may be too large" if self.rate else "steps may be too large"
                 warn(f"after {self.step} steps {what}; {cause}, or use LeakyReLU")
-                self.due = 0  # said once
+                self.due = math.inf  # said once
                 return
             before = step
 

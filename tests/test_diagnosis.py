@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npcnn import Sequential, layers, losses, optimizers
+from npcnn.callbacks import Callback
 from npcnn.kernels import RUNGS
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -93,6 +94,29 @@ def test_a_relu_with_one_unit_alive_is_not_dead_and_a_black_picture_makes_none_s
     model.layers[3].params["bias"][-1] = 1
     assert said(model, epochs=2) == []
     assert said(small(), np.zeros_like(X), epochs=2) == []
+
+
+@pytest.mark.parametrize("count, size", [(33, 32), (40, 32), (64, 8)])
+def test_a_relu_that_returns_only_zeros_for_a_few_examples_is_not_called_dead(count, size):
+    x = X[:count].copy()
+    model = small(optimizers.SGD(1e-9))
+    model.layers[3].params["kernel"][:] = 0
+    bias = model.layers[3].params["bias"]
+    bias[:] = 1
+
+    class Few(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            bias[:] = -1 if batch == count // size - (count % size == 0) else 1
+
+    assert said(model, x, Y[:count], epochs=4, batch_size=size, callbacks=Few()) == []
+
+
+@pytest.mark.parametrize("count", [33, 63])
+def test_where_the_last_batch_is_smaller_a_dead_relu_is_seen_in_the_next_full_one(count):
+    model = small()
+    model.layers[0].params["bias"][:] = -100
+    (sentence,) = said(model, X[:count], Y[:count], epochs=4)
+    assert sentence.startswith("fit: after 3 steps") and "for all 32 examples" in sentence
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
