@@ -30,6 +30,14 @@ def watched(plan: Plan, model: Any, batches: Batches) -> Plan:
     return WatchedPlan(**vars(plan), model=model, epoch=batches.steps or 1000)
 
 
+def quiet() -> Any:
+    """Return a context without NumPy's own warnings of overflow and NaN, whose cause is told here.
+
+    It is of this thread; others that share a step may still warn. Errors stay, for those who have asked NumPy for them.
+    """
+    return np.errstate(**{kind: "ignore" for kind in ("over", "invalid") if np.geterr()[kind] == "warn"})
+
+
 class WatchedPlan(Plan):
     """A plan that warns of what goes wrong when `model` is trained.
 

@@ -25,7 +25,7 @@ from npcnn.checks import (
     only_array,
 )
 from npcnn.console import Progress, resolve_verbose
-from npcnn.diagnosis import watched
+from npcnn.diagnosis import quiet, watched
 from npcnn.history import History
 from npcnn.hooks import CallbackList
 from npcnn.keras_arguments import ATTRIBUTES, check_neutral
@@ -179,7 +179,8 @@ class Trainer:
         check_neutral("fit", old)
         self._need_compile("fit")
         epochs, initial_epoch = check_count("epochs", epochs), check_count("initial_epoch", initial_epoch, least=0)
-        check_flag("shuffle", shuffle)
+        if type(shuffle) is not int or shuffle not in (0, 1):  # which Keras takes, too
+            check_flag("shuffle", shuffle)
         verbose, rng = resolve_verbose(verbose), self.rng if seed is None else check_seed("seed", seed)
         due = check_frequency("validation_freq", validation_freq)
         with in_training("fit", self), self._as_it_was_if_refused():
@@ -257,7 +258,8 @@ class Trainer:
             progress.show(means, batches=place.step)
         for step, (x, y, weights) in enumerate(batches.epoch(place.step), place.step):
             hooks.call("on_train_batch_begin", step)
-            place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
+            with quiet():
+                place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
             place.step, place.start, place.taken = step + 1, batches.start, batches.taken
             means = self._named(place.totals)
             hooks.call("on_train_batch_end", step, logs=means)

@@ -17,19 +17,18 @@ Y = np.arange(64) % 3
 def small(optimizer="adam", end="softmax", loss=SPARSE, rung="im2col", front=(), hidden="relu"):
     stack = [layers.Conv2D(4, 3, activation="relu"), layers.MaxPool2D(), layers.Flatten()]
     stack += [layers.Dense(8, activation=hidden), layers.Dense(3, activation=end)]
-    model = Sequential([layers.Input((8, 8, 1)), *front, *stack], kernels=rung)
+    model = Sequential([layers.Input((8, 8, 1)), *front, *stack], kernels=rung, threads=1)
     model.compile(optimizer, loss)
     return model
 
 
 def said(model, x=X, y=Y, **options):
-    """Return what `fit` says, each time at the line that calls it."""
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
+    """Return what `fit` says, each time at the line that calls it; NumPy's own warnings are not beside it."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x, y, verbose=0, **options)
-    ours = [each for each in caught if each.category is UserWarning]  # not NumPy's own, of overflow
-    assert all(each.filename == __file__ for each in ours)
-    return [str(each.message) for each in ours]
+    assert all(each.filename == __file__ for each in caught)
+    return [str(each.message) for each in caught]
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -56,6 +55,11 @@ def test_a_loss_that_is_no_number_is_said_once_with_its_step_its_layer_and_the_l
         "the learning rate, 1e+30, may be too large: try 1e+29"
     ]
     assert model.history.epoch == [0, 1, 2]  # as in Keras, it goes on
+
+
+def test_who_asks_numpy_for_errors_gets_them():
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        small(optimizers.SGD(1e30)).fit(X, Y, verbose=0)
 
 
 def test_where_training_went_on_from_a_backup_the_step_is_told_as_if_it_had_never_stopped(tmp_path):
