@@ -522,7 +522,7 @@ class BackupAndRestore(Callback):
     """Keep a backup of the training, and go on from it when the same program is run again after a crash.
 
     Killed at whatever moment, a training that goes on ends with the same weights, bit for bit, as one that was never
-    killed. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
+    killed. Where it goes on is printed, unless `verbose` of `fit` is 0. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
     the callbacks here remember; one of your own names in `remembers` the attributes that it needs. Ctrl-C makes a
     backup, too. What is not kept: the data and all arguments, which must be given again as they were; random numbers
     that an iterable of your own draws; what a layer or an optimizer of your own has outside `params`, `state` and
@@ -552,7 +552,7 @@ class BackupAndRestore(Callback):
         self.save_freq = save_freq if save_freq == "epoch" else check_count("BackupAndRestore: save_freq", save_freq)
         check_flag("BackupAndRestore: double_checkpoint", double_checkpoint)
         self.delete_checkpoint = check_flag("BackupAndRestore: delete_checkpoint", delete_checkpoint)
-        self.path, self.batches_since = Path(backup_dir) / "backup.npz", 0
+        self.path, self.batches_since = check_path("BackupAndRestore: backup_dir", backup_dir) / "backup.npz", 0
         self.found: dict[str, Any] | None = None  # the backup, until the epoch it is of has begun
         self.others: Sequence[Callback] = ()
 
@@ -579,6 +579,8 @@ class BackupAndRestore(Callback):
         place = self.model.place
         if self.model.stop_training:
             place.epoch = self.params["epochs"]
+        if not self.params["verbose"]:
+            return
         where = f"epoch {place.epoch + 1}" if place.epoch < self.params["epochs"] else "the end"
         where += f" after {place.step} of {steps or 'its'} batches" if place.step else ""
         print(f"BackupAndRestore: going on at {where}, from the backup in {self.path}")

@@ -509,6 +509,8 @@ def test_every_epoch_visits_every_example_once_in_a_new_order():
 
 def test_without_shuffling_the_order_is_that_of_the_data():
     assert orders(9, epochs=2, shuffle=False) == [list(range(9))] * 2
+    assert orders(9, epochs=2, shuffle=0) == [list(range(9))] * 2
+    assert orders(9, epochs=2, shuffle=1) == orders(9, epochs=2)
 
 
 @pytest.mark.parametrize("which", ["seed", "model_seed"])

@@ -1,12 +1,15 @@
 """An optimizer belongs to one model, and a layer to one training at a time; in turns, models may share layers."""
 
 import copy
+import dataclasses
+import gc
+import os
 import threading
 
 import numpy as np
 import pytest
 
-from npcnn import Sequential, layers, load_model, optimizers
+from npcnn import Sequential, layers, load_model, optimizers, ownership
 from npcnn.callbacks import LambdaCallback
 
 X = np.random.default_rng(0).random((20, 4), dtype=np.float32)
@@ -145,3 +148,60 @@ def test_a_callback_may_train_the_model_that_calls_it_and_an_error_gives_the_lay
     with pytest.raises(ZeroDivisionError):
         fit(model, callbacks=LambdaCallback(on_epoch_end=lambda epoch, logs: 1 / 0))
     assert from_another_thread(lambda: fit(model)) is None
+
+
+def test_an_optimizer_without_a_hash_trains_its_model_and_refuses_another():
+    @dataclasses.dataclass(eq=True)
+    class Own(optimizers.SGD):
+        rate: float = 0.1
+
+        def __post_init__(self):
+            super().__init__(self.rate)
+
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Own())
+    optimizer = Own()
+    first, second = compiled(optimizer=optimizer, name="first"), compiled(optimizer=optimizer, name="second")
+    fit(first)
+    with pytest.raises(ValueError, match="this Own has trained another model, 'first'"):
+        fit(second)
+
+
+def test_of_an_optimizer_that_is_gone_nothing_is_kept():
+    model = compiled()
+    fit(model)
+    before, number = len(ownership._OWNERS), id(model.optimizer)
+    assert number in ownership._OWNERS
+    del model
+    gc.collect()
+    assert number not in ownership._OWNERS and len(ownership._OWNERS) < before
+
+
+def test_a_refused_fit_leaves_the_optimizer_free_and_one_that_ends_in_an_error_does_not():
+    optimizer = optimizers.SGD()
+    first, second = compiled(optimizer=optimizer), compiled(optimizer=optimizer)
+    with pytest.raises(ValueError, match="labels"):
+        first.fit(X, Y[:3], verbose=0)
+    with pytest.raises(ZeroDivisionError):
+        fit(second, callbacks=LambdaCallback(on_epoch_end=lambda epoch, logs: 1 / 0))
+    with pytest.raises(ValueError, match="has trained another model"):
+        fit(first)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_in_a_callback_ends_its_training_too():
+    def fork_and_wait(epoch, logs):
+        if child := os.fork():
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    codes, parent, model = [], os.getpid(), compiled(layers.Dense(5))
+    try:
+        fit(model, callbacks=LambdaCallback(on_epoch_end=fork_and_wait))
+    except BaseException:
+        if os.getpid() == parent:
+            raise
+        os._exit(1)
+    if os.getpid() != parent:
+        os._exit(0)
+    assert codes == [0]

@@ -347,6 +347,7 @@ VALUE_ERRORS = {
     # what was taken silently, or failed with a message that named nothing
     "model.fit(x, y, shuffle='batch')": "shuffle must be True or False, got 'batch'",
     "model.fit(x, y, shuffle=None)": "shuffle must be True or False, got None",
+    "model.fit(x, y, shuffle=2)": "shuffle must be True or False, got 2",
     "Sequential(threads=10**6)": "Sequential: threads ... at most 1024, got 1000000",
     "setattr(model, 'threads', 0)": "Sequential: threads ... at least 1, got 0",
     "setattr(model, 'threads', 10**6)": "Sequential: threads ... at most 1024",
