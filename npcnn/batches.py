@@ -210,10 +210,11 @@ def class_weights(y: np.ndarray, class_weight: dict[int, float], classes: int | 
 
     `classes` is how many there are, if that is known.
     """
-    if not isinstance(class_weight, dict) or not class_weight:
+    if not isinstance(class_weight, dict):
         raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
     for label, weight in class_weight.items():
-        is_class = isinstance(label, (int, np.integer)) and type(label) is not bool and label >= 0
+        is_number = isinstance(label, (int, float, np.integer, np.floating)) and type(label) is not bool
+        is_class = is_number and label >= 0 and label % 1 == 0  # 2.0 too, from the unique values of float labels
         if not is_class or (classes and label >= classes):
             most = f", with classes from 0 to {classes - 1}" if classes else ""
             raise ValueError(f"class_weight must be a dictionary like {{0: 1.0, 1: 5.0}}{most}, got {class_weight!r}")
@@ -221,7 +222,7 @@ def class_weights(y: np.ndarray, class_weight: dict[int, float], classes: int | 
     labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
     table = np.ones(1 + labels.max(initial=0))
     for label, weight in class_weight.items():
-        table[label : label + 1] = weight
+        table[int(label) : int(label) + 1] = weight
     return table[labels]
 
 

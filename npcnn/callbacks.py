@@ -109,7 +109,7 @@ class EarlyStopping(Monitor):
         self,
         monitor: str = "val_loss",
         min_delta: float = 0,
-        patience: int = 0,
+        patience: float = 0,
         verbose: int = 0,
         mode: str = "auto",
         baseline: float | None = None,
@@ -117,7 +117,7 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = check_count("EarlyStopping: patience", patience, least=0)
+        self.patience = check_number("EarlyStopping: patience", patience, least=0)
         self.baseline = None if baseline is None else check_number("EarlyStopping: baseline", baseline)
         self.restore_best_weights = check_flag("EarlyStopping: restore_best_weights", restore_best_weights)
         self.start_from_epoch = check_count("EarlyStopping: start_from_epoch", start_from_epoch, least=0)
@@ -261,6 +261,7 @@ class ReduceLROnPlateau(Monitor):
         verbose: 1 says when it acts.
         cooldown: how many epochs to wait after that, before counting again.
         min_lr: the learning rate does not go below this.
+        epsilon: the old name of min_delta, ignored with a warning, as in Keras.
 
     Raises:
         ValueError: an argument is out of range.
@@ -272,18 +273,22 @@ class ReduceLROnPlateau(Monitor):
         self,
         monitor: str = "val_loss",
         factor: float = 0.1,
-        patience: int = 10,
+        patience: float = 10,
         verbose: int = 0,
         mode: str = "auto",
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        *,
+        epsilon: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
+        if epsilon is not None:
+            warnings.warn(f"ReduceLROnPlateau: epsilon is ignored; write min_delta={epsilon!r}", stacklevel=2)
         self.factor = check_positive("ReduceLROnPlateau: factor", factor)
         if factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
-        self.patience = check_count("ReduceLROnPlateau: patience", patience, least=0)
+        self.patience = check_number("ReduceLROnPlateau: patience", patience, least=0)
         self.cooldown = check_count("ReduceLROnPlateau: cooldown", cooldown, least=0)
         self.min_lr, self.verbose = check_not_negative("ReduceLROnPlateau: min_lr", min_lr), verbose
         self.on_train_begin()
@@ -517,7 +522,7 @@ class BackupAndRestore(Callback):
     """Keep a backup of the training, and go on from it when the same program is run again after a crash.
 
     Killed at whatever moment, a training that goes on ends with the same weights, bit for bit, as one that was never
-    killed. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
+    killed. Where it goes on is printed, unless `verbose` of `fit` is 0. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
     the callbacks here remember; one of your own names in `remembers` the attributes that it needs. Ctrl-C makes a
     backup, too. What is not kept: the data and all arguments, which must be given again as they were; random numbers
     that an iterable of your own draws; what a layer or an optimizer of your own has outside `params`, `state` and
@@ -547,7 +552,7 @@ class BackupAndRestore(Callback):
         self.save_freq = save_freq if save_freq == "epoch" else check_count("BackupAndRestore: save_freq", save_freq)
         check_flag("BackupAndRestore: double_checkpoint", double_checkpoint)
         self.delete_checkpoint = check_flag("BackupAndRestore: delete_checkpoint", delete_checkpoint)
-        self.path, self.batches_since = Path(backup_dir) / "backup.npz", 0
+        self.path, self.batches_since = check_path("BackupAndRestore: backup_dir", backup_dir) / "backup.npz", 0
         self.found: dict[str, Any] | None = None  # the backup, until the epoch it is of has begun
         self.others: Sequence[Callback] = ()
 
@@ -574,6 +579,8 @@ class BackupAndRestore(Callback):
         place = self.model.place
         if self.model.stop_training:
             place.epoch = self.params["epochs"]
+        if not self.params["verbose"]:
+            return
         where = f"epoch {place.epoch + 1}" if place.epoch < self.params["epochs"] else "the end"
         where += f" after {place.step} of {steps or 'its'} batches" if place.step else ""
         print(f"BackupAndRestore: going on at {where}, from the backup in {self.path}")

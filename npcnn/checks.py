@@ -123,8 +123,8 @@ def check_name(owner: str, name: Any) -> str:
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return value as a bool."""
-    if not isinstance(value, (bool, np.bool_)):
+    """Return value as a bool; 1 and 0 are as good, as in Keras."""
+    if not isinstance(value, (bool, np.bool_, int, np.integer)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 

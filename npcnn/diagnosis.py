@@ -1,9 +1,10 @@
 """What may be wrong with a training, said once, in a sentence, by a warning; the training goes on.
 
-`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and, in the
-last step of epochs 1, 2, 4, ..., at what ReLU layers return: beside a step, all this costs nothing.
+`fit` puts a `WatchedPlan` in the place of its plan. It looks at the first batch, at the loss of every step, and, after
+1, 2, 4, ... epochs, at what ReLU layers return for a batch: beside a step, all this costs nothing.
 """
 
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -21,23 +22,44 @@ from npcnn.layers.rescaling import Rescaling
 from npcnn.planning import JOINED
 from npcnn.training import Plan
 
+FEWEST = 16  # examples by which a ReLU is called dead
+
 
 def watched(plan: Plan, model: Any, batches: Batches) -> Plan:
     """Return the plan, watched while `model` is trained on these batches."""
-    return WatchedPlan(**vars(plan), rate=getattr(model.optimizer, "learning_rate", None), epoch=batches.steps or 1000)
+    return WatchedPlan(**vars(plan), model=model, epoch=batches.steps or 1000)
+
+
+def quiet() -> Any:
+    """Return a context without NumPy's own warnings of overflow and NaN, whose cause is told here.
+
+    It is of this thread; others that share a step may still warn. Errors stay, for those who have asked NumPy for them.
+    """
+    return np.errstate(**{kind: "ignore" for kind in ("over", "invalid") if np.geterr()[kind] == "warn"})
 
 
 class WatchedPlan(Plan):
-    """A plan that warns of what goes wrong in training. `rate` is where the learning rate starts.
+    """A plan that warns of what goes wrong when `model` is trained.
 
     The first look at ReLU layers is after `epoch` steps.
     """
 
-    def __init__(self, *, rate: Any, epoch: int, **parts: Any) -> None:
+    def __init__(self, *, model: Any, epoch: int, **parts: Any) -> None:
         super().__init__(**parts)
-        self.rate, self.due = rate, epoch
-        self.step, self.is_well = 0, True
+        self.model = model
+        self.due: float = epoch
+        self.step, self.size, self.is_well = 0, 0, True
         self.batch: Any = None
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate now, of an optimizer that has one."""
+        return getattr(self.model.optimizer, "learning_rate", None)
+
+    @property
+    def where(self) -> str:
+        """The step at hand, as callbacks count, also where training goes on from a backup; but from 1."""
+        return f"step {self.model.place.step + 1} of epoch {self.model.place.epoch + 1}"
 
     def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
         """Do as `Plan.forward`, remember the batch of a step of training, and look at it."""
@@ -46,8 +68,10 @@ class WatchedPlan(Plan):
             self.step, self.batch = self.step + 1, x
             if self.step == 1:
                 self._look_at_images(x)
-            if self.step == self.due:
-                self.due *= 2
+                self.size = len(x)
+            # Of a few examples, as in the smaller batch that may end an epoch, a healthy ReLU may return only zeros.
+            if self.step >= self.due and len(x) >= max(self.size, FEWEST):
+                self.due = 2 * self.step
                 self._look_at_relus(x, caches)
         return output, caches
 
@@ -73,8 +97,7 @@ class WatchedPlan(Plan):
 
     def _look_at_images(self, x: np.ndarray) -> None:
         """Grey levels of 0 to 255 are far larger than what weights are made for when they are drawn."""
-        prepared = any(isinstance(step, Rescaling | BatchNormalization) for step in self.steps[:2])
-        if x.ndim > 2 and not prepared and x.min() >= 0 and 128 <= x.max() <= 255:
+        if x.ndim > 2 and not scales(self.steps) and x.min() >= 0 and 128 <= x.max() <= 255:
             warn(f"x goes up to {x.max():g}, as grey levels do; training goes better with x / 255, from 0 to 1")
 
     def _look_at_output(self, output: np.ndarray) -> None:
@@ -93,8 +116,8 @@ class WatchedPlan(Plan):
                 which = step if step.name or before is None else f"the ReLU behind {before}"
                 what = f"{which} returns 0 for all {len(x)} examples of the batch, so that nothing before it learns"
                 cause = f"the learning rate, {self.rate:g}, may be too large" if self.rate else "steps may be too large"
-                warn(f"after {self.step} steps {what}; {cause}, or use LeakyReLU")
-                self.due = 0  # said once
+                warn(f"in {self.where} {what}; {cause}, or use LeakyReLU")
+                self.due = math.inf  # said once
                 return
             before = step
 
@@ -107,13 +130,25 @@ class WatchedPlan(Plan):
             what = "weights are" if first is broken else "output is"
             where = f"{first} is the first whose {what} not finite"
         largest = float(np.abs(x).max())
-        if self.step > 1 and self.rate:
+        if self.rate and (self.step > 1 or self.model.place.epoch or self.model.place.step):
             cause = f"the learning rate, {self.rate:g}, may be too large: try {self.rate / 10:g}"
         elif largest > 1000:
             cause = f"x goes up to {largest:.3g}: scale it, to numbers like 0 to 1"
         else:
             cause = "look at the weights it started from, and at parts of your own"
-        warn(f"the loss is {loss} at step {self.step}: {where}; {cause}")
+        warn(f"the loss is {loss} in {self.where}: {where}; {cause}")
+
+
+def scales(steps: list[Layer]) -> bool:
+    """Return whether numbers are scaled before they come to a second layer with weights."""
+    weighted = 0
+    for step in steps:
+        if isinstance(step, Rescaling | BatchNormalization):
+            return True
+        weighted += bool(step.params)
+        if weighted == 2:
+            break
+    return False
 
 
 def is_dead(step: Layer, cache: Any) -> bool:

@@ -4,14 +4,14 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from npcnn.optimizers import Optimizer
 
 # Who trains with an optimizer. Kept here and not on the optimizer, so that copies of a model and its optimizer, and
-# models that nobody needs any more, are free of each other.
-_OWNERS: weakref.WeakKeyDictionary[Optimizer, tuple[weakref.ref, str]] = weakref.WeakKeyDictionary()
+# models that nobody needs any more, are free of each other; by id, as one that is a dataclass may have no hash.
+_OWNERS: dict[int, tuple[weakref.ref, str]] = {}
 _TRAINED: dict[int, tuple[int, str]] = {}  # for each layer in training: by which thread, in which model
 
 if hasattr(os, "register_at_fork"):
@@ -19,28 +19,32 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_owner(method: str, optimizer: Any, model: Any) -> None:
-    """Refuse an optimizer that has trained another model.
+    """Refuse to train with an optimizer that has trained another model; to evaluate with both is no harm.
 
     It remembers things about the weights it moves, and counts its steps: two models would disturb each other.
 
     Raises:
         ValueError: it is another model's.
     """
-    if not isinstance(optimizer, Optimizer):
-        return
-    owner, name = _OWNERS.get(optimizer, (None, None))
-    if owner is None and (optimizer is model.optimizer or not optimizer.slots):
-        return
-    if owner is None or owner() is not model:
-        other = "another model" if name is None else f"another model, {name!r}"
+    owner, name = _OWNERS.get(id(optimizer), (None, None)) if isinstance(optimizer, Optimizer) else (None, None)
+    if owner is not None and owner() is not model:
         hint = f"make a new one for {model.name!r}"
-        raise ValueError(f"{method}: this {type(optimizer).__name__} has trained {other}; {hint}")
+        raise ValueError(f"{method}: this {type(optimizer).__name__} has trained another model, {name!r}; {hint}")
 
 
 def claim(optimizer: Any, model: Any) -> None:
-    """Note that this optimizer is this model's from now on."""
+    """Note that this optimizer is this model's from now on, if it is no other's yet."""
     if isinstance(optimizer, Optimizer):
-        _OWNERS[optimizer] = weakref.ref(model), model.name
+        if id(optimizer) not in _OWNERS:
+            weakref.finalize(optimizer, _OWNERS.pop, id(optimizer), None)  # before another may have this id
+            _OWNERS[id(optimizer)] = weakref.ref(model), model.name
+
+
+def with_inner(layers: Iterable[Any]) -> Iterator[Any]:
+    """Yield the layers, each with those that are in it."""
+    for layer in layers:
+        yield layer
+        yield from with_inner(getattr(layer, "layers", []))
 
 
 @contextlib.contextmanager
@@ -56,11 +60,8 @@ def in_training(method: str, model: Any) -> Iterator[None]:
     """
     check_owner(method, model.optimizer, model)
     me, mine = (threading.get_ident(), model.name), []
-    things = [model, *model.layers]
-    for thing in things:
-        things += getattr(thing, "layers", []) if thing is not model else []
     try:
-        for thing in things:
+        for thing in (model, *with_inner(model.layers)):
             owner = _TRAINED.setdefault(id(thing), me)  # one step, whatever other threads do
             if owner is me:
                 mine.append(id(thing))
@@ -69,7 +70,6 @@ def in_training(method: str, model: Any) -> Iterator[None]:
                 where = "" if thing is model else f", in the model {owner[1]!r}"
                 raise RuntimeError(f"{method}: {which}{where}; wait for it before you train {model.name!r}")
         yield
-        claim(model.optimizer, model)
     finally:
         for key in mine:
-            del _TRAINED[key]
+            _TRAINED.pop(key, None)  # a child of `fork` has none

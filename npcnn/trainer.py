@@ -25,7 +25,7 @@ from npcnn.checks import (
     only_array,
 )
 from npcnn.console import Progress, resolve_verbose
-from npcnn.diagnosis import watched
+from npcnn.diagnosis import quiet, watched
 from npcnn.history import History
 from npcnn.hooks import CallbackList
 from npcnn.keras_arguments import ATTRIBUTES, check_neutral
@@ -35,7 +35,7 @@ from npcnn.layers.softmax import Softmax
 from npcnn.layers.weighted import WeightedLayer
 from npcnn.metrics import WeightedMean
 from npcnn.metrics import get as metric_named
-from npcnn.ownership import check_owner, in_training
+from npcnn.ownership import claim, in_training
 from npcnn.planning import make_plan
 from npcnn.threads import Workers, flag_interrupt, share
 from npcnn.training import Plan, train_step
@@ -112,7 +112,6 @@ class Trainer:
         names = ["loss", *(metric.name for metric in measured)]
         if len(set(names)) < len(names):
             raise ValueError(f"metrics must have different names, and none of them 'loss'; got {names[1:]}")
-        check_owner("optimizer", found[2], self)
         last = self.layers[-1].in_line()[-1].split_activation()[-1] if self.layers else None
         if isinstance(last, Softmax) and getattr(found[0], "from_logits", False):
             warnings.warn("from_logits=True, but the model ends in softmax; was this intended?", stacklevel=2)
@@ -130,7 +129,7 @@ class Trainer:
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Any = None,
-        validation_split: float = 0.0,
+        validation_split: float | None = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | None = None,
@@ -182,39 +181,41 @@ class Trainer:
         check_flag("shuffle", shuffle)
         verbose, rng = resolve_verbose(verbose), self.rng if seed is None else check_seed("seed", seed)
         due = check_frequency("validation_freq", validation_freq)
-        with in_training("fit", self), self._as_it_was_if_refused():
-            weights, order = (sample_weight, class_weight), rng if shuffle else None
-            size = check_optional_count("batch_size", batch_size, 32)
-            steps = check_steps("steps_per_epoch", steps_per_epoch)
-            train = self._batches("", x, y, weights, size, steps, order)
-            size = check_optional_count("validation_batch_size", validation_batch_size, size)
-            steps = check_steps("validation_steps", validation_steps)
-            valid: Batches | None = None
-            if validation_data is not None:
-                xv, yv, weights = unpack("validation_data", validation_data)
-                valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
-            elif isinstance(train, ArrayBatches):
-                train, valid = train.split(validation_split)
-            elif validation_split:
-                raise ValueError("validation_split needs arrays; with an iterable of batches use validation_data")
-            params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
-            hooks = CallbackList(callbacks, self, params, last=History())
+        with in_training("fit", self):
+            with self._as_it_was_if_refused():
+                weights, order = (sample_weight, class_weight), rng if shuffle else None
+                size = check_optional_count("batch_size", batch_size, 32)
+                steps = check_steps("steps_per_epoch", steps_per_epoch)
+                train = self._batches("", x, y, weights, size, steps, order)
+                size = check_optional_count("validation_batch_size", validation_batch_size, size)
+                steps = check_steps("validation_steps", validation_steps)
+                valid: Batches | None = None
+                if validation_data is not None:
+                    xv, yv, weights = unpack("validation_data", validation_data)
+                    valid = self._batches("validation_data: ", xv, yv, (weights, None), size, steps)
+                elif isinstance(train, ArrayBatches):
+                    train, valid = train.split(validation_split or 0.0)
+                elif validation_split:
+                    raise ValueError("validation_split needs arrays; with an iterable of batches use validation_data")
+                params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
+                hooks = CallbackList(callbacks, self, params, last=History())
+            claim(self.optimizer, self)
 
-        plan, progress = watched(self._plan(), self, train), None
-        logs: dict[str, float] = {}
-        self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
-        self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
-        self.stop_training = history.interrupted = False
-        with in_training("fit", self), Workers(self.threads), flag_interrupt(history):
-            hooks.call("on_train_begin")
-            train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
-            for epoch in range(self.place.epoch, epochs):
-                with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
-                    now = valid if due(epoch + 1) else None
-                    logs = self._train_epoch(epoch, plan, train, now, rng, hooks, progress) or logs
-                if self.stop_training or history.interrupted:
-                    break
-            hooks.call("on_train_end", logs=logs)
+            plan, progress = watched(self._plan(), self, train), None
+            logs: dict[str, float] = {}
+            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
+            self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
+            self.stop_training = history.interrupted = False
+            with Workers(self.threads), flag_interrupt(history):
+                hooks.call("on_train_begin")
+                train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
+                for epoch in range(self.place.epoch, epochs):
+                    with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
+                        now = valid if due(epoch + 1) else None
+                        logs = self._train_epoch(epoch, plan, train, now, rng, hooks, progress) or logs
+                    if self.stop_training or history.interrupted:
+                        break
+                hooks.call("on_train_end", logs=logs)
         if history.interrupted and verbose and progress:
             where = f"epoch {epoch + 1} after {progress.done} of {train.steps or 'its'} batches"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
@@ -257,7 +258,8 @@ class Trainer:
             progress.show(means, batches=place.step)
         for step, (x, y, weights) in enumerate(batches.epoch(place.step), place.step):
             hooks.call("on_train_batch_begin", step)
-            place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
+            with quiet():
+                place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
             place.step, place.start, place.taken = step + 1, batches.start, batches.taken
             means = self._named(place.totals)
             hooks.call("on_train_batch_end", step, logs=means)
@@ -277,10 +279,12 @@ class Trainer:
         """
         self._need_compile("train_on_batch")
         check_flag("return_dict", return_dict)
-        with in_training("train_on_batch", self), self._as_it_was_if_refused():
-            x, y, weights = self._batch("", x, y, (sample_weight, class_weight))
-        with in_training("train_on_batch", self), Workers(self.threads):
-            totals = train_step(self._plan(), self.optimizer, self.trainable_params, x, y, self.rng, weights)
+        with in_training("train_on_batch", self):
+            with self._as_it_was_if_refused():
+                x, y, weights = self._batch("", x, y, (sample_weight, class_weight))
+            claim(self.optimizer, self)
+            with Workers(self.threads):
+                totals = train_step(self._plan(), self.optimizer, self.trainable_params, x, y, self.rng, weights)
         return self._as_asked(self._named(totals), return_dict)
 
     # ------------------------------------------------------------------ evaluate

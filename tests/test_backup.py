@@ -118,7 +118,7 @@ def train(make_images, tmp_path):
 
     def train(training, *more, epochs=4, **changed):
         model, data, options, callbacks = training(*make_images(22))
-        model.fit(*data, epochs=epochs, verbose=0, callbacks=[*more, *callbacks], **{**options, **changed})
+        model.fit(*data, epochs=epochs, callbacks=[*more, *callbacks], **{"verbose": 0, **options, **changed})
         model.save(tmp_path / "model.keras")
         return (tmp_path / "model.keras").read_bytes()
 
@@ -155,11 +155,11 @@ def test_it_says_in_one_line_where_it_goes_on(train, tmp_path, capsys):
     with pytest.raises(CrashError):  # an epoch has 10 hooks; of the second, three: begin, batch begins, batch ends
         train(short_epochs, Crash(13), BackupAndRestore(tmp_path / "backup", 1))
     assert capsys.readouterr().out == ""
-    train(short_epochs, BackupAndRestore(tmp_path / "backup", 1))
-    where = "epoch 2 after 1 of 4 batches"
-    assert capsys.readouterr().out.splitlines() == [
-        f"BackupAndRestore: going on at {where}, from the backup in {tmp_path / 'backup' / 'backup.npz'}"
-    ]
+    train(short_epochs, BackupAndRestore(tmp_path / "backup", 1, delete_checkpoint=False), epochs=2, verbose=2)
+    path, said = tmp_path / "backup" / "backup.npz", "BackupAndRestore: going on at epoch 2 after 1 of 4 batches"
+    assert capsys.readouterr().out.splitlines()[0] == f"{said}, from the backup in {path}"
+    train(short_epochs, BackupAndRestore(tmp_path / "backup", 1), epochs=3)
+    assert capsys.readouterr().out == ""  # verbose is 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_after_ctrl_c_the_same_call_goes_on_with_the_next_step(train, hook, numb
         train(plateau, ctrl_c, BackupAndRestore(tmp_path / "backup", 100))
     finally:
         signal.signal(signal.SIGINT, before)
-    ended = train(plateau, BackupAndRestore(tmp_path / "backup", 100))
+    ended = train(plateau, BackupAndRestore(tmp_path / "backup", 100), verbose=2)
     assert f"going on at {where}, from" in capsys.readouterr().out
     assert ended == train(plateau)
 
@@ -372,6 +372,11 @@ def test_a_damaged_backup_is_one_error_that_names_it(train, tmp_path, damage):
 def test_an_argument_out_of_range_is_named(arguments, words):
     with pytest.raises(ValueError, match=f"BackupAndRestore: {words}"):
         BackupAndRestore(*arguments)
+
+
+def test_what_is_no_path_is_named():
+    with pytest.raises(TypeError, match="BackupAndRestore: backup_dir must be a path, .* got 5"):
+        BackupAndRestore(5)
 
 
 def test_an_optimizer_of_which_nobody_knows_what_it_remembers_is_refused(train, tmp_path):

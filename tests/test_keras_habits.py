@@ -92,6 +92,65 @@ def test_a_clone_has_the_same_layers_and_weights_of_its_own():
     assert not np.shares_memory(clone.layers[0].params["kernel"], model.layers[0].params["kernel"])
 
 
+def test_one_and_zero_are_true_and_false():
+    weights = []
+    for true in (True, 1, np.int64(1)):
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax", use_bias=0)])
+        model.compile("sgd", SPARSE, run_eagerly=true)
+        stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=true)
+        model.fit(X, Y, epochs=2, shuffle=true, callbacks=[stop], verbose=0)
+        weights.append(model.get_weights())
+    assert [len(arrays) for arrays in weights] == [1, 1, 1]
+    assert all(np.array_equal(arrays[0], weights[0][0]) for arrays in weights)
+    model.trainable = 0
+    assert model.trainable_weights == []
+
+
+def test_what_asks_for_nothing_is_taken():
+    same = [
+        small_model().fit(X, Y, verbose=0, **options).history["loss"]
+        for options in ({}, {"validation_split": None}, {"class_weight": {}})
+    ]
+    assert same[0] == same[1] == same[2]
+
+
+def test_classes_may_be_named_by_whole_floats_as_unique_finds_them_in_float_labels():
+    weights = [1.0, 2.0, 3.0]
+    options = [dict(enumerate(weights)), dict(zip(np.unique(Y.astype("float32")), weights, strict=True))]
+    one, other = (small_model().fit(X, Y, class_weight=w, verbose=0).history["loss"] for w in options)
+    assert one == other != small_model().fit(X, Y, verbose=0).history["loss"]
+    with pytest.raises(ValueError, match="class_weight must be a dictionary"):
+        small_model().fit(X, Y, class_weight={0.5: 1.0})
+
+
+def test_an_optimizer_is_made_again_from_its_config():
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9), beta_1=0.8, clipnorm=1)
+    model = small_model()
+    model.compile(optimizer, SPARSE)
+    model.fit(X, Y, verbose=0)
+    again = type(optimizer).from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
+    assert (again.iterations, again.slots) == (0, {})
+
+
+def test_an_input_may_have_any_name(path):
+    model = keras.Sequential([keras.Input((6, 6, 1), name="Input Layer"), keras.layers.Flatten()])
+    model.save(path)
+    keras.models.load_model(path)
+    config = model.get_config()
+    config["layers"][0]["config"]["name"] = "Input Layer"  # as Keras writes it
+    np.testing.assert_array_equal(
+        keras.Sequential.from_config(config).predict(X, verbose=0), model.predict(X, verbose=0)
+    )
+
+
+def test_patience_may_be_a_share_of_the_epochs_and_an_old_name_of_min_delta_is_told_the_new():
+    stop = keras.callbacks.EarlyStopping("loss", patience=0.2 * 5, min_delta=10)
+    assert len(small_model().fit(X, Y, epochs=5, callbacks=[stop], verbose=0).epoch) == 2
+    with pytest.warns(UserWarning, match=r"epsilon is ignored; write min_delta=0.01"):
+        assert keras.callbacks.ReduceLROnPlateau(epsilon=0.01, patience=2.0).min_delta == 1e-4
+
+
 def test_loss_and_metrics_may_be_lists_for_the_one_output():
     model = small_model()
     model.compile("adam", [SPARSE], metrics=[["accuracy"]])

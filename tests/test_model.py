@@ -346,7 +346,7 @@ def test_accuracy_is_the_share_of_rows_whose_largest_score_is_the_right_one():
 
 
 @pytest.mark.parametrize(
-    "loss", [SPARSE, "categorical_crossentropy", SparseCategoricalCrossentropy(), CategoricalCrossentropy()], ids=str
+    "loss", [SPARSE, "categorical_crossentropy", SparseCategoricalCrossentropy(), CategoricalCrossentropy()]
 )
 def test_a_hopeless_prediction_still_has_its_loss_and_its_gradient(loss):
     # Taken apart, the probability of the label, e^-50, is clipped to 1e-7: a loss of 16.118 and no gradient at all.
@@ -509,6 +509,8 @@ def test_every_epoch_visits_every_example_once_in_a_new_order():
 
 def test_without_shuffling_the_order_is_that_of_the_data():
     assert orders(9, epochs=2, shuffle=False) == [list(range(9))] * 2
+    assert orders(9, epochs=2, shuffle=0) == [list(range(9))] * 2
+    assert orders(9, epochs=2, shuffle=1) == orders(9, epochs=2)
 
 
 @pytest.mark.parametrize("which", ["seed", "model_seed"])

@@ -26,6 +26,7 @@ from npcnn.initializers import Zeros
 from npcnn.keras_format.config import Lacks
 from npcnn.keras_format.hdf5 import Reader
 from npcnn.layers import Conv2D, Layer
+from npcnn.ownership import claim
 
 # HDF5 takes a few KB a layer beside the arrays. Adam with all its options keeps five arrays for each of the model's.
 OVERHEAD, COPIES = 64 << 10, 6
@@ -186,6 +187,7 @@ def restore(model: Any, pairs: Pairs, arrays: Sequence[Any]) -> None:
         ours[...] = value
     if arrays:
         optimizer, (iterations, *remembered) = model.optimizer, arrays
+        claim(optimizer, model)
         optimizer.iterations = int(iterations)
         if not optimizer.is_scheduled:
             learning_rate = float(remembered.pop(0))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.checks import check_optional_count
+from npcnn.checks import check_optional_count, check_title
 from npcnn.layers.layer import Layer, Shape
 
 
@@ -30,9 +30,12 @@ class Input(Layer):
         batch_size: int | None = None,
         *,
         batch_shape: Shape | None = None,
+        name: str | None = None,
         **common: Any,
     ) -> None:
         super().__init__(**common)
+        if name is not None:  # Keras takes any, as "Input Layer", for a layer that computes nothing
+            self.name = check_title("Input: name", name)
         check_optional_count(f"{self}: batch_size", batch_size)
         if shape is None:
             shape = self.given_shape if batch_shape is None else self.without_batch_axis("batch_shape", batch_shape)

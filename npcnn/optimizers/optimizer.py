@@ -199,6 +199,11 @@ class Optimizer:
         """The arguments that make this optimizer again, under Keras' names."""
         return {name: getattr(self, name) for name in self.arguments()} | {"learning_rate": self._learning_rate}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Optimizer":
+        """Return a new optimizer, which remembers nothing yet, with the arguments that `get_config` gave."""
+        return cls(**config)
+
 
 def flush(mean: np.ndarray) -> None:
     """Set to zero, in place, what is too small for a normal float; why, `npcnn/kernels/adam.py` says."""
