@@ -205,7 +205,7 @@ class Trainer:
 
             plan, progress = watched(self._plan(), self, train), None
             logs: dict[str, float] = {}
-            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
+            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)), data=train.summary())
             self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
             self.stop_training = history.interrupted = False
             with Workers(self.threads), flag_interrupt(history):
