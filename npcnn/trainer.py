@@ -211,6 +211,9 @@ class Trainer:
             with Workers(self.threads), flag_interrupt(history):
                 hooks.call("on_train_begin")
                 train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
+                if hasattr(x, "rng") and (self.place.epoch, self.place.step) != (initial_epoch, 0):
+                    what = "x draws random numbers of its own, which the backup has not kept"
+                    warnings.warn(f"fit: {what}; the weights become others than without a break", stacklevel=2)
                 for epoch in range(self.place.epoch, epochs):
                     with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
                         now = valid if due(epoch + 1) else None

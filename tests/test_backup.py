@@ -20,6 +20,7 @@ from npcnn.callbacks import (
     ReduceLROnPlateau,
 )
 from npcnn.errors import FileFormatError
+from npcnn.preprocessing.image import ImageDataGenerator
 
 
 @pytest.fixture(autouse=True)
@@ -392,6 +393,16 @@ def test_what_a_callback_of_ones_own_has_stopped_goes_on_in_the_next_call(train,
     backup = BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
     train(cosine, Stop(), backup)
     assert train(cosine, Stop(), backup) == train(cosine)
+
+
+def test_where_x_draws_random_numbers_of_its_own_it_is_said_that_they_are_not_kept(train, tmp_path):
+    def augmented(x, y):
+        return make("sgd"), (ImageDataGenerator(zoom_range=0.1).flow(x, y, 8),), {}, []
+
+    backup = BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+    train(augmented, backup, epochs=1)
+    with pytest.warns(UserWarning, match="x draws random numbers of its own, which the backup has not kept"):
+        train(augmented, backup, epochs=2)
 
 
 def test_what_cannot_be_kept_is_said_when_the_backup_is_made(train, tmp_path):
