@@ -24,6 +24,10 @@ if min(args.epochs, args.batch_size) < 1 or args.seed < 0:
     parser.error("--epochs and --batch-size must be at least 1, --seed at least 0")
 if args.output.suffix != ".keras" or not args.output.parent.is_dir():
     parser.error(f"--output must be a name ending in .keras, in a folder that exists; got {args.output}")
+backup = callbacks.BackupAndRestore(args.output.with_suffix(".backup"), save_freq=100, delete_checkpoint=False)
+if backup.path.exists() and not args.resume:
+    folder = backup.path.parent
+    parser.error(f"{folder} has the backup of an earlier training: go on with --resume, or remove {folder}")
 
 try:
     source = mnist.resolve(args.data)
@@ -51,9 +55,6 @@ model = Sequential(
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 model.summary()
 
-backup = callbacks.BackupAndRestore(args.output.with_suffix(".backup"), save_freq=100, delete_checkpoint=False)
-if not args.resume:
-    backup.remove()
 options = {"validation_data": (x_test, y_test), "callbacks": [backup]}
 history = model.fit(x_train, y_train, args.batch_size, args.epochs, **options)
 

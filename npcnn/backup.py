@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from npcnn.errors import FileFormatError
+from npcnn.history import History, Record
 from npcnn.layers.dropout import Dropout
 from npcnn.optimizers import Optimizer
 
-VERSION = 1  # of the form of the file
+VERSION = 2  # of the form of the file
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Place:
     step: int = 0  # how many steps of the epoch were taken
     start: Any = None
     taken: int = 0  # how many batches of that pass
+    data: str = ""  # `summary` of the batches
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -74,16 +76,20 @@ def put_back(state: dict[str, Any], model: Any, callbacks: Sequence[Any]) -> Non
         ValueError: it is that of another model; nothing is changed then.
     """
     there, here = (
-        {"optimizer": optimizer, **{key: f"{w.dtype} {w.shape}" for key, w in weights.items()}}
-        for optimizer, weights in (
-            (state["optimizer"], state["weights"]),
-            (type(model.optimizer).__name__, model.variables),
-        )
+        {
+            "optimizer": of["optimizer"],
+            **{key: f"{w.dtype} {w.shape}" for key, w in of["weights"].items()},
+            "learning rate": "from a schedule" if of["learning_rate"] is None else "a number",
+            "Dropout layers": len(of["dropout"]),
+            "random numbers": ", ".join(of[key]["bit_generator"] for key in ("rng", "model.rng")),
+            "data": of["place"]["data"],
+        }
+        for of in (state, state_of(model, ()))
     )
     for key in {**there, **here}:
         if there.get(key) != here.get(key):
             both = f"the backup has {key}: {there.get(key, 'none')}, this training: {here.get(key, 'none')}"
-            raise ValueError(f"{both}; remove the backup to start anew")
+            raise ValueError(f"{both}; remove the backup to start anew, and give each fit a folder of its own")
     for key, w in model.variables.items():
         w[...] = state["weights"][key]
     for layer, steps in zip(dropouts(model), state["dropout"], strict=True):
@@ -92,12 +98,17 @@ def put_back(state: dict[str, Any], model: Any, callbacks: Sequence[Any]) -> Non
     optimizer.iterations, optimizer.slots = state["iterations"], state["slots"]
     if not optimizer.is_scheduled:
         optimizer.learning_rate = state["learning_rate"]
+    stopped = False
     for key, callback in remembering(callbacks).items():
         vars(callback).update(state["callbacks"].get(key, {}))
+        stopped |= bool(getattr(callback, "stopped_epoch", 0))
+        if isinstance(callback, History):
+            callback.history = Record(callback.history)
     vars(model.place).update(state["place"])
     model.rng.bit_generator.state = state["model.rng"]
     model.place.rng.bit_generator.state = state["rng"]
-    model.stop_training = state["stop_training"]
+    # Another callback that has stopped the training, as one that looks at the clock, may do so again.
+    model.stop_training = state["stop_training"] and stopped
 
 
 def dropouts(model: Any) -> list[Dropout]:
@@ -126,9 +137,20 @@ def write(path: Path, state: dict[str, Any]) -> None:
         arrays.append(value)
         return {"array": len(arrays) - 1}
 
+    check_keys(state)
     text, buffer = json.dumps(state, default=in_json), io.BytesIO()
     np.savez(buffer, *arrays, state=np.frombuffer(text.encode(), np.uint8))
     write_file(path, buffer.getvalue())
+
+
+def check_keys(value: Any) -> None:
+    """Refuse dictionaries whose keys JSON would turn into text."""
+    if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"BackupAndRestore: the keys of a dictionary that is kept must be strings, got {odd[0]!r}")
+        value = list(value.values())
+    for inner in value if isinstance(value, list | tuple) else ():
+        check_keys(inner)
 
 
 def read(path: Path) -> dict[str, Any]:

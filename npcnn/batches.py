@@ -5,6 +5,7 @@ None where all count alike. Both classes below have `epoch()`, which yields the 
 """
 
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import chain, count, islice
 from typing import Any
@@ -75,6 +76,10 @@ class Batches:
         if self.rng:
             self.rng.bit_generator.state = now
 
+    def summary(self) -> str:
+        """Return a text by which other data is told from this, where that can be done."""
+        return "an iterable of batches"
+
     def groups(self, size: int) -> Iterator[list[Batch]]:
         """Yield the batches of one epoch in lists of `size`; the last may be shorter."""
         batches = self.epoch()
@@ -114,6 +119,12 @@ class ArrayBatches(Batches):
             rows = cut(self.rng.permutation(len(self.x)), self.size)
         for which in rows:
             yield self.x[which], take(self.y, which), take(self.weights, which)
+
+    def summary(self) -> str:
+        """Return how many examples there are, and a checksum of about a hundred of them and their labels."""
+        some = slice(None, None, max(1, len(self.x) // 100))
+        crc = zlib.crc32(self.y[some].tobytes(), zlib.crc32(self.x[some].tobytes()))
+        return f"{len(self.x)} examples with the checksum {crc:08x}"
 
     def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches | None"]:
         """Return the examples in two: the last `share` of them, for validation, in the second."""

@@ -522,11 +522,19 @@ class BackupAndRestore(Callback):
     """Keep a backup of the training, and go on from it when the same program is run again after a crash.
 
     Killed at whatever moment, a training that goes on ends with the same weights, bit for bit, as one that was never
-    killed. Where it goes on is printed, unless `verbose` of `fit` is 0. The backup has the weights, the optimizer, the random numbers, the place in the epoch, the history, and what
-    the callbacks here remember; one of your own names in `remembers` the attributes that it needs. Ctrl-C makes a
-    backup, too. What is not kept: the data and all arguments, which must be given again as they were; random numbers
-    that an iterable of your own draws; what a layer or an optimizer of your own has outside `params`, `state` and
-    `slots`; and the file of a `CSVLogger` unless it appends, where an epoch may stand twice.
+    killed. Where it goes on is printed, unless `verbose` of `fit` is 0. The backup has the weights, the optimizer, the
+    random numbers, the place in the epoch, the history, and what the callbacks here remember; one of your own names in
+    `remembers` the attributes that it needs. Ctrl-C makes a backup, too.
+
+    What is not kept: the data and all arguments, which must be given again as they were; random numbers that an
+    iterable draws, `ImageDataGenerator.flow` among them, so that the weights become others, as good as those; what a
+    layer or an optimizer of your own has outside `params`, `state` and `slots`; that a callback other than
+    `EarlyStopping` has ended the training; and the file of a `CSVLogger` unless it appends, where an epoch may stand
+    twice. An iterable is asked again, and in silence, for all batches since its last pass began: of a generator that
+    never ends, all since the first.
+
+    Each `fit` needs a folder of its own, as those of a cross-validation do: other data is refused where it comes in
+    arrays, but of an iterable nobody knows.
 
     Args:
         backup_dir: the folder for the backup; it is made if there is none.

@@ -35,7 +35,10 @@ def quiet() -> Any:
 
     It is of this thread; others that share a step may still warn. Errors stay, for those who have asked NumPy for them.
     """
-    return np.errstate(**{kind: "ignore" for kind in ("over", "invalid") if np.geterr()[kind] == "warn"})
+    asked = np.geterr()
+    return np.errstate(
+        over="ignore" if asked["over"] == "warn" else None, invalid="ignore" if asked["invalid"] == "warn" else None
+    )
 
 
 class WatchedPlan(Plan):

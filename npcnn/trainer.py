@@ -203,12 +203,15 @@ class Trainer:
 
             plan, progress = watched(self._plan(), self, train), None
             logs: dict[str, float] = {}
-            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)))
+            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)), data=train.summary())
             self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
             self.stop_training = history.interrupted = False
             with Workers(self.threads), flag_interrupt(history):
                 hooks.call("on_train_begin")
                 train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
+                if hasattr(x, "rng") and (self.place.epoch, self.place.step) != (initial_epoch, 0):
+                    what = "x draws random numbers of its own, which the backup has not kept"
+                    warnings.warn(f"fit: {what}; the weights become others than without a break", stacklevel=2)
                 for epoch in range(self.place.epoch, epochs):
                     with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
                         now = valid if due(epoch + 1) else None

@@ -21,6 +21,7 @@ from npcnn.callbacks import (
     ReduceLROnPlateau,
 )
 from npcnn.errors import FileFormatError
+from npcnn.preprocessing.image import ImageDataGenerator
 
 
 @pytest.fixture(autouse=True)
@@ -325,6 +326,86 @@ def test_the_backup_of_a_model_with_other_weights_is_refused_and_nothing_is_chan
     with pytest.raises(ValueError, match=r"backup.npz: the backup has conv2d/kernel: float32 .*, this training: none"):
         model.fit(*make_images(20), batch_size=4, verbose=0, callbacks=BackupAndRestore(tmp_path / "backup"))
     assert all(np.array_equal(w, v) for w, v in zip(before, model.get_weights(), strict=True))
+
+
+def fixed(x, y):
+    return make(optimizers.Adam(0.1)), *cosine(x, y)[1:]
+
+
+def other_dropout(x, y):
+    model, *rest = cosine(x, y)
+    model.layers.remove(next(layer for layer in model.layers if isinstance(layer, layers.Dropout)))
+    return model, *rest
+
+
+def other_generator(x, y):
+    model, *rest = cosine(x, y)
+    model.rng = np.random.Generator(np.random.SFC64(1))
+    return model, *rest
+
+
+def other_fold(x, y):
+    model, _, *rest = cosine(x, y)
+    return model, (x[::-1], y[::-1]), *rest
+
+
+@pytest.mark.parametrize(
+    "other, words",
+    [
+        (fixed, "the backup has learning rate: from a schedule, this training: a number; remove the backup"),
+        (other_dropout, "the backup has Dropout layers: 2, this training: 1"),
+        (other_generator, "the backup has random numbers: PCG64, PCG64, this training: SFC64, SFC64"),
+        (other_fold, r"data: 17 examples with the checksum .*, this .*: 17 examples .* each fit a folder of its own"),
+    ],
+)
+def test_what_makes_another_training_is_refused_before_anything_is_changed(other, words, train, make_images, tmp_path):
+    with pytest.raises(CrashError):
+        train(cosine, Crash(30), BackupAndRestore(tmp_path / "backup"))
+    model, data, options, _ = other(*make_images(22))
+    before = [np.copy(w) for w in model.variables.values()]
+    with pytest.raises(ValueError, match=words):
+        model.fit(*data, verbose=0, callbacks=BackupAndRestore(tmp_path / "backup"), **options)
+    assert all(np.array_equal(w, v) for w, v in zip(before, model.variables.values(), strict=True))
+    assert model.optimizer.iterations == 0
+
+
+def test_dictionaries_come_back_as_they_were_or_are_refused(train, make_images, tmp_path):
+    class Counts(Callback):
+        remembers = ("seen",)
+
+        def __init__(self, seen):
+            self.seen = seen
+
+    backup = [BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)]
+    with pytest.raises(TypeError, match="keys of a dictionary that is kept must be strings, got 3"):
+        train(cosine, Counts([{"deep": {3: 1}}]), *backup)
+    train(cosine, Counts([{"deep": {"3": 1}}]), *backup)
+    model, data, options, _ = cosine(*make_images(22))
+    counts = Counts([])
+    history = model.fit(*data, epochs=4, verbose=0, callbacks=[counts, *backup], **options).history
+    assert counts.seen == [{"deep": {"3": 1}}]
+    with pytest.raises(KeyError, match="there is no 'acc' in the history, only loss, accuracy"):
+        history["acc"]
+
+
+def test_what_a_callback_of_ones_own_has_stopped_goes_on_in_the_next_call(train, tmp_path):
+    class Stop(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    backup = BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+    train(cosine, Stop(), backup)
+    assert train(cosine, Stop(), backup) == train(cosine)
+
+
+def test_where_x_draws_random_numbers_of_its_own_it_is_said_that_they_are_not_kept(train, tmp_path):
+    def augmented(x, y):
+        return make("sgd"), (ImageDataGenerator(zoom_range=0.1).flow(x, y, 8),), {}, []
+
+    backup = BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+    train(augmented, backup, epochs=1)
+    with pytest.warns(UserWarning, match="x draws random numbers of its own, which the backup has not kept"):
+        train(augmented, backup, epochs=2)
 
 
 def test_what_cannot_be_kept_is_said_when_the_backup_is_made(train, tmp_path):

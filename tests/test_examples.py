@@ -85,6 +85,10 @@ def test_a_training_that_was_killed_is_resumed_and_ends_with_the_same_model(trai
             assert process.poll() is None, "the training ended before it was killed"
             time.sleep(0.01)
         process.kill()
+    kept = (backup / "backup.npz").read_bytes()
+    said = "mnist_model.backup has the backup of an earlier training: go on with --resume, or remove mnist_model.backup"
+    assert said in run(tmp_path, *arguments, expect=2)
+    assert (backup / "backup.npz").read_bytes() == kept  # nothing is thrown away unasked
     assert "BackupAndRestore: going on at epoch" in run(tmp_path, *arguments, "--resume")
     assert not backup.exists()
     first, second = (load_model(folder / "mnist_model.keras").get_weights() for folder in (trained, tmp_path))
