@@ -5,11 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from npcnn import backup
-from npcnn.checks import (
-    check_count,
-    check_flag,
-    check_path,
-)
+from npcnn.checks import check_count, check_flag, check_path
 from npcnn.hooks import Callback
 
 

@@ -4,10 +4,7 @@ import csv
 import os
 from typing import TextIO
 
-from npcnn.checks import (
-    check_flag,
-    check_path,
-)
+from npcnn.checks import check_flag, check_path
 from npcnn.hooks import Callback
 
 

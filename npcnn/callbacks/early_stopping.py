@@ -3,11 +3,7 @@
 import contextlib
 
 from npcnn.callbacks.monitor import Monitor
-from npcnn.checks import (
-    check_count,
-    check_flag,
-    check_number,
-)
+from npcnn.checks import check_count, check_flag, check_number
 
 
 class EarlyStopping(Monitor):

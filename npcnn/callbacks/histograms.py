@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npcnn.checks import (
-    check_count,
-)
+from npcnn.checks import check_count
 from npcnn.hooks import Callback
 
 

@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from npcnn.callbacks.monitor import Monitor
-from npcnn.checks import (
-    check_count,
-    check_flag,
-    check_number,
-    check_path,
-)
+from npcnn.checks import check_count, check_flag, check_number, check_path
 
 
 class ModelCheckpoint(Monitor):

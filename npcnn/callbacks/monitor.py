@@ -2,10 +2,7 @@
 
 import warnings
 
-from npcnn.checks import (
-    check_number,
-    check_title,
-)
+from npcnn.checks import check_number, check_title
 from npcnn.hooks import Callback
 
 # Parts of the names of what is better the smaller, or the larger, it is.

@@ -3,12 +3,7 @@
 import warnings
 
 from npcnn.callbacks.monitor import Monitor
-from npcnn.checks import (
-    check_count,
-    check_not_negative,
-    check_number,
-    check_positive,
-)
+from npcnn.checks import check_count, check_not_negative, check_number, check_positive
 
 
 class ReduceLROnPlateau(Monitor):

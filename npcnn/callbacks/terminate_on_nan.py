@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from npcnn.checks import (
-    check_flag,
-)
+from npcnn.checks import check_flag
 from npcnn.hooks import Callback
 
 
