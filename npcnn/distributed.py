@@ -40,7 +40,7 @@ from npcnn.threads import delay_interrupt
 from npcnn.training import Gradients, Plan, penalties
 
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # what a launcher of MPI tells the processes it starts
-HERE = 1  # the tag of the message "I have come, and wait"
+DATA, HERE = 0, 1  # the tags of messages: numbers to add, and "I have come, and wait"
 NAP = 5e-5  # seconds between two looks at whether the others have come
 
 
@@ -386,7 +386,7 @@ class RanksInOrder(Ranks):
         bit = 1
         while bit < self.size:
             theirs, other = np.empty_like(array), self.rank ^ bit
-            for request in (self.comm.Irecv(theirs, other), self.comm.Isend(array, other)):
+            for request in (self.comm.Irecv(theirs, other, DATA), self.comm.Isend(array, other, DATA)):
                 self.wait(request)
             array += theirs
             bit *= 2
