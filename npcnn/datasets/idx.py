@@ -42,7 +42,7 @@ def read_idx(path: Path, item_shape: tuple[int, ...], count: int | None = None) 
     zipped = path.suffix == ".gz"
     with gzip.open(path) if zipped else open(path, "rb") as file:
         try:
-            shape = read_header(path, file, 1 + len(item_shape))
+            shape = read_idx_header(path, file, 1 + len(item_shape))
             if shape[1:] != item_shape:
                 raise FileFormatError(f"{path}: holds items of shape {shape[1:]}, must be {item_shape}")
             return read_items(file, str(path), shape, count, path.stat().st_size, DEFLATE_RATIO if zipped else 1)
@@ -77,7 +77,7 @@ def read_items(
     return items[:size].reshape(shape)
 
 
-def read_header(path: Path, file: IO[bytes] | io.BufferedIOBase, ndim: int) -> tuple[int, ...]:
+def read_idx_header(path: Path, file: IO[bytes] | io.BufferedIOBase, ndim: int) -> tuple[int, ...]:
     """Return the shape (N, ...) that the file's header promises, of unsigned bytes in so many dimensions."""
     header = file.read(4 + 4 * ndim)
     magic = bytes([0, 0, UNSIGNED_BYTE, ndim])

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from npcnn.checks import check_count, check_flag, check_number, check_path
-from npcnn.datasets import idx
+from npcnn.datasets.idx import read_idx_header
 from npcnn.errors import FileFormatError
 from npcnn.utils import PyDataset
 
@@ -145,7 +145,7 @@ class MappedFile:
             if start == NPY or self.path.suffix == ".npy":
                 self.shape, self.dtype = read_npy_header(self.path, file)
             else:
-                self.shape, self.dtype = idx.read_header(self.path, file, ndim), np.dtype(np.uint8)
+                self.shape, self.dtype = read_idx_header(self.path, file, ndim), np.dtype(np.uint8)
             self.offset = file.tell()
             there = file.seek(0, os.SEEK_END) - self.offset
         least = min(ndim, 2)
