@@ -93,6 +93,11 @@ def test_one_hot_labels_come_as_rows(tmp_path):
     assert_array_equal(MappedFiles(*files, N, shuffle=False)[0][1], np.eye(N))
 
 
+def test_a_npy_file_is_known_by_how_it_begins_whatever_its_name(files, tmp_path):
+    renamed = [write(tmp_path / f"{i}.bin", file.read_bytes()) for i, file in enumerate(files)]
+    assert_equal(MappedFiles(*renamed)[0], MappedFiles(*files)[0])
+
+
 # ------------------------------------------------------------------ order
 
 
@@ -232,7 +237,7 @@ class CrashError(Exception):
 
 
 @pytest.mark.skipif(not hasattr(Batches, "random_state"), reason="fit keeps no random numbers of an iterable yet")
-@pytest.mark.parametrize("steps", [None, 4])
+@pytest.mark.parametrize("steps", [None, 3])
 def test_a_training_that_goes_on_from_a_backup_ends_with_the_bits_of_one_without_a_break(
     tmp_path, trained_on, make_model, steps
 ):
@@ -270,7 +275,7 @@ BAD_IMAGES = {  # what is in which file, and a part of the error
     "nothing in a .npy file": ("x.npy", b"", "damaged, or not a .npy file"),
     "no .npy file": ("x.npy", idx(IMAGES), "damaged, or not a .npy file: .*magic string"),
     "labels for images in IDX": ("x", LABELS, "must begin with 00 00 08 03, but begins with 00 00 08 01"),
-    "labels for images in .npy": ("x.npy", LABELS, r"images must have 2 dimensions or more.* its shape is \(23,\)"),
+    "labels for images in .npy": ("x.npy", LABELS, r"images must have shape .* or \(N, D\), without a 0; got \(23,\)"),
     "a gzipped file": ("x.gz", gzip.compress(idx(IMAGES)), "is packed by gzip, .* gunzip"),
     "a gzipped file of another name": ("x", gzip.compress(idx(IMAGES)), "is packed by gzip, .* gunzip"),
     "a zip file": ("x.npz", b"PK\x03\x04", "is an .npz archive, .* np.save"),
@@ -282,7 +287,7 @@ BAD_IMAGES = {  # what is in which file, and a part of the error
     "an IDX file that goes on": ("x", idx(IMAGES) + b"x", "trailing bytes: its header promises 460 bytes, .* but 461"),
     "an IDX header that ends early": ("x", idx(IMAGES)[:9], "truncated after 9 of the header's 16 bytes"),
     "an IDX file of no images": ("x", idx(IMAGES[:0]), "holds no items"),
-    "an IDX file of images of no pixels": ("x", idx(IMAGES[:, :0]), "none of them 0; its shape is"),
+    "an IDX file of images of no pixels": ("x", idx(IMAGES[:, :0]), r"without a 0; got \(23, 0, 4\)"),
     "a .npy file that ends early": (
         "x.npy",
         npy(PLAIN, IMAGES.shape, PIXELS[1:]),
@@ -292,7 +297,7 @@ BAD_IMAGES = {  # what is in which file, and a part of the error
     "a .npy header that ends early": ("x.npy", npy(PLAIN, IMAGES.shape)[:20], "damaged, or not a .npy file"),
     "a .npy header that is no dictionary": ("x.npy", b"\x93NUMPY\1\0\4\0[1]\n", "damaged, or not a .npy file"),
     "more images than any disk holds": ("x.npy", npy(PLAIN, (10**30, 5, 4), PIXELS), "truncated: its header promises"),
-    "a negative number of images": ("x.npy", npy(PLAIN, (-1, 5, 4), PIXELS), "none of them 0"),
+    "a negative number of images": ("x.npy", npy(PLAIN, (-1, 5, 4), PIXELS), "without a 0"),
     "a .npy file of a version to come": ("x.npy", npy(PLAIN, IMAGES.shape, PIXELS, 3), "in version .*, must be"),
     "Python objects": ("x.npy", np.array([[None]]), "must hold an array of numbers, .* it holds object"),
     "complex numbers": ("x.npy", IMAGES * 1j, "must hold an array of numbers, .* it holds complex128"),
@@ -312,7 +317,7 @@ def test_a_bad_file_of_images_is_refused_by_name(tmp_path, name, content, words)
     "labels, words",
     [
         (LABELS[1:], "22 labels for the 23 images in .*images.npy"),
-        (np.array(7), "labels must have 1 dimensions or more"),
+        (np.array(7), r"labels must have shape \(N,\) or \(N, K\), without a 0; got \(\)"),
         (np.array(["a"] * N), "must hold an array of numbers"),
     ],
     ids=["too few", "a number", "texts"],

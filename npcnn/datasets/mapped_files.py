@@ -51,9 +51,8 @@ class MappedFiles(PyDataset):
         rank, ranks: r and R.
         scale: By what the images of a batch are multiplied, which become float32; None takes 1/255 for unsigned bytes,
             so that they are from 0 to 1, and 1 for other types. Images (N, H, W) get a channel axis.
-        shuffle: False takes the rows as they stand in the file. Then a batch is read in one piece, which is much
-            faster where the disk is slow and the file is not in memory; the file should have been shuffled when it was
-            written.
+        shuffle: False takes the rows as they stand in the file, which should have been shuffled when it was written. A
+            batch is then read in one piece: faster where the disk is slow.
         seed: Of the order of the rows.
 
     Raises:
@@ -148,10 +147,9 @@ class MappedFile:
                 self.shape, self.dtype = read_idx_header(self.path, file, ndim), np.dtype(np.uint8)
             self.offset = file.tell()
             there = file.seek(0, os.SEEK_END) - self.offset
-        least = min(ndim, 2)
-        if len(self.shape) < least or min(self.shape) < 1:
-            wanted = f"{least} dimensions or more, none of them 0"
-            raise FileFormatError(f"{self.path}: {name} must have {wanted}; its shape is {self.shape}")
+        if len(self.shape) < min(ndim, 2) or min(self.shape) < 1:
+            wanted = "(N,) or (N, K)" if ndim == 1 else "(N, H, W), (N, H, W, C) or (N, D)"
+            raise FileFormatError(f"{self.path}: {name} must have shape {wanted}, without a 0; got {self.shape}")
         size = math.prod(self.shape) * self.dtype.itemsize
         if there != size:
             what = "truncated" if there < size else "trailing bytes"
