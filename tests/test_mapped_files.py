@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal, assert_equal
 
-from npcnn.batches import Batches
 from npcnn.callbacks import BackupAndRestore, Callback
 from npcnn.datasets import MappedFiles
 from npcnn.errors import FileFormatError
@@ -236,7 +235,6 @@ class CrashError(Exception):
     """What ends a training here."""
 
 
-@pytest.mark.skipif(not hasattr(Batches, "random_state"), reason="fit keeps no random numbers of an iterable yet")
 @pytest.mark.parametrize("steps", [None, 3])
 def test_a_training_that_goes_on_from_a_backup_ends_with_the_bits_of_one_without_a_break(
     tmp_path, trained_on, make_model, steps
