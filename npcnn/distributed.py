@@ -36,6 +36,7 @@ from npcnn.training import Plan
 
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # what a launcher of MPI tells the processes it starts
 DATA, HERE = 0, 1  # the tags of messages: numbers to add, and "I have come, and wait"
+START = "the start of fit"
 NAP = 5e-5  # seconds between two looks at whether the others have come
 
 
@@ -53,7 +54,7 @@ class Ranks:
         self.comm, self.timeout = comm, timeout
         self.rank: int = comm.rank if comm else 0
         self.size: int = comm.size if comm else 1
-        self.place, self.waits = "at the start", 0  # where the training is, and how often this rank has waited
+        self.place, self.waits = START, 0  # where the training is, and how often this rank has waited
         self.names = self.all_of(f"rank {self.rank} (process {os.getpid()} on {platform.node()})")
 
     def rows(self, N: int) -> slice:
@@ -141,9 +142,12 @@ class Ranks:
 
     def stop(self, message: str) -> None:
         """Print a message, and stop all ranks."""
-        advice = "All ranks stop; a backup, if there is one, is whole, and any number of ranks can go on from it."
-        print(f"npcnn: {message}. {advice}", file=sys.stderr, flush=True)
+        advice = (
+            "" if self.place == START else "; a backup, if there is one, is whole, and any number can go on from it"
+        )
+        print(f"npcnn: {message}. All ranks stop{advice}.", file=sys.stderr, flush=True)
         self.comm.Abort(1)
+        os._exit(1)  # Abort may return before it takes effect
 
     # ------------------------------------------------------------------ what `fit` needs
 
@@ -173,9 +177,11 @@ class Ranks:
         found = self.all_of(mine)
         for rank, theirs in enumerate(found):
             for key in {**found[0], **theirs}:
-                if theirs.get(key) != found[0].get(key):
-                    both = f"{theirs.get(key, 'none')}; rank 0 has {found[0].get(key, 'none')}"
-                    raise ValueError(f"fit: {self.names[rank]} has another {key}: {both}")
+                there, here = theirs.get(key, "none"), found[0].get(key, "none")
+                if isinstance(there, dict) and isinstance(here, dict):
+                    there, here = without(there, here), without(here, there)
+                if there != here:
+                    raise ValueError(f"fit: {self.names[rank]} has another {key}: {there}; rank 0 has {here}")
 
     def share(self, model: Any) -> None:
         """Bring all ranks into the state of rank 0: weights, optimizer, random numbers, place, history."""
@@ -296,12 +302,16 @@ def processes_here(comm: Any) -> int:
     return sum(bool(each & threads.cpu_set()) for each in sets)
 
 
-def settings(thing: Any) -> str:
-    """Return of what class something is, and those of its attributes that are numbers, texts and the like."""
-    kinds = int | float | str | tuple | None
-    plain = {key: value for key, value in vars(thing).items() if isinstance(value, kinds)}
+def settings(thing: Any) -> dict[str, Any]:
+    """Return of what class something is, its attributes that are numbers, texts and the like, and its shapes."""
+    plain = {key: value for key, value in vars(thing).items() if isinstance(value, int | float | str | tuple | None)}
     shapes = {key: w.shape for key, w in getattr(thing, "params", {}).items()}
-    return f"{type(thing).__name__} {plain | shapes}"
+    return {"class": type(thing).__name__, **plain, **shapes}
+
+
+def without(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of one that the other has not alike."""
+    return {key: value for key, value in one.items() if other.get(key) != value}
 
 
 def stop_all(kind: type[BaseException], error: BaseException, trace: Any) -> None:
