@@ -35,7 +35,7 @@ from npcnn.threads import delay_interrupt
 from npcnn.training import Plan
 
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # what a launcher of MPI tells the processes it starts
-DATA, HERE = 0, 1  # the tags of messages: numbers to add, and "I have come, and wait"
+DATA, GIVEN_UP = 0, 1  # the tags of messages: numbers to add, and "I have waited too long"
 START = "the start of fit"
 NAP = 5e-5  # seconds between two looks at whether the others have come
 
@@ -54,7 +54,7 @@ class Ranks:
         self.comm, self.timeout = comm, timeout
         self.rank: int = comm.rank if comm else 0
         self.size: int = comm.size if comm else 1
-        self.place, self.waits = START, 0  # where the training is, and how often this rank has waited
+        self.place = START  # where the training is
         self.names = self.all_of(f"rank {self.rank} (process {os.getpid()} on {platform.node()})")
 
     def rows(self, N: int) -> slice:
@@ -115,26 +115,25 @@ class Ranks:
 
     def wait(self, request: Any) -> None:
         """Wait until what all ranks take part in is done; stop all of them if one does not come in time."""
-        self.waits, start = self.waits + 1, time.monotonic()
-        told: list[Any] = []
-        crowded = threads.processes > len(threads.cpu_set())
+        start, crowded = time.monotonic(), threads.processes > len(threads.cpu_set())
         while not request.Test():
             waited = time.monotonic() - start
-            if waited > self.timeout:
+            if waited > self.timeout or (waited > 0.1 and self.comm.iprobe(tag=GIVEN_UP)):
                 self.give_up()
-            if waited > min(1.0, self.timeout / 4) and not told:  # should one hang, the others know who has come
-                others = (rank for rank in range(self.size) if rank != self.rank)
-                told = [self.comm.isend(self.waits, dest=rank, tag=HERE) for rank in others]
             time.sleep(NAP if crowded or waited > 0.1 else 0)
 
     def give_up(self) -> None:
-        """Stop all ranks, and say which of them was waited for."""
+        """Tell the others, who do the same if they wait too; then stop all ranks, and say which of them was silent."""
         from mpi4py import MPI
 
-        come, status = {self.rank}, MPI.Status()
-        while self.comm.iprobe(tag=HERE, status=status):
-            if self.comm.recv(source=status.source, tag=HERE) == self.waits:
+        others = (rank for rank in range(self.size) if rank != self.rank)
+        told = [self.comm.isend(None, dest=rank, tag=GIVEN_UP) for rank in others]
+        come, status, end = {self.rank}, MPI.Status(), time.monotonic() + min(1.0, self.timeout / 4)
+        while time.monotonic() < end and len(come) <= len(told):
+            if self.comm.iprobe(tag=GIVEN_UP, status=status):
+                self.comm.recv(source=status.source, tag=GIVEN_UP)
                 come.add(status.source)
+            time.sleep(NAP)
         missing = ", ".join(name for rank, name in enumerate(self.names) if rank not in come) or "a rank"
         if self.rank > min(come):
             time.sleep(2)  # that one says it
@@ -142,10 +141,8 @@ class Ranks:
 
     def stop(self, message: str) -> None:
         """Print a message, and stop all ranks."""
-        advice = (
-            "" if self.place == START else "; a backup, if there is one, is whole, and any number can go on from it"
-        )
-        print(f"npcnn: {message}. All ranks stop{advice}.", file=sys.stderr, flush=True)
+        backed_up = "" if self.place == START else "; a backup, if there is one, is whole: go on from it, on any number"
+        print(f"npcnn: {message}. All ranks stop{backed_up}.", file=sys.stderr, flush=True)
         self.comm.Abort(1)
         os._exit(1)  # Abort may return before it takes effect
 
