@@ -141,7 +141,7 @@ class Ranks:
 
     def stop(self, message: str) -> None:
         """Print a message, and stop all ranks."""
-        backed_up = "" if self.place == START else "; a backup, if there is one, is whole: go on from it, on any number"
+        backed_up = "" if self.place == START else "; from a backup, any number of ranks can go on"
         print(f"npcnn: {message}. All ranks stop{backed_up}.", file=sys.stderr, flush=True)
         self.comm.Abort(1)
         os._exit(1)  # Abort may return before it takes effect
