@@ -1,6 +1,7 @@
 """Train a small convolutional network on MNIST, save it, and draw how it learned.
 
 python examples/train_mnist.py
+mpiexec -n 4 python examples/train_mnist.py     (on several processes or machines: pip install "npcnn[mpi]")
 """
 
 import argparse
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from npcnn import Sequential, callbacks, kernels, layers, plots
+from npcnn import Sequential, callbacks, distributed, kernels, layers, plots
 from npcnn.datasets import mnist
+
+ranks = distributed.start()  # which of the processes this is that mpiexec has started; else the only one
 
 parser = argparse.ArgumentParser(description="Train a small convolutional network on MNIST.")
 parser.add_argument("--data", default="auto", help="auto, mnist, tfds, sample, or a path (default: %(default)s)")
@@ -57,6 +60,9 @@ model.summary()
 
 options = {"validation_data": (x_test, y_test), "callbacks": [backup]}
 history = model.fit(x_train, y_train, args.batch_size, args.epochs, **options)
+
+if ranks.rank:
+    raise SystemExit  # rank 0 saves and draws what all of them have trained
 
 model.save(args.output)
 print(f"Saved the model to {args.output}")

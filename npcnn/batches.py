@@ -7,6 +7,7 @@ None where all count alike. Both classes below have `epoch()`, which yields the 
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, count, islice
 from typing import Any
 
@@ -26,6 +27,7 @@ class Batches:
 
     group = 1  # how many batches may be in memory at a time
     endless = False  # whether one pass after another may be in an epoch
+    rows: Callable[[int], slice] = partial(slice, 0)  # which of a batch of so many are yielded: all
 
     def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
         self.length, self.fixed_steps, self.rng = length, steps, rng
@@ -113,11 +115,11 @@ class ArrayBatches(Batches):
 
     def one_pass(self) -> Iterator[Batch]:
         """Yield all batches once."""
-        if self.rng is None:
-            rows: Iterator[Any] = (slice(i, i + self.size) for i in range(0, len(self.x), self.size))
-        else:
-            rows = cut(self.rng.permutation(len(self.x)), self.size)
-        for which in rows:
+        order = None if self.rng is None else self.rng.permutation(len(self.x))
+        for i in range(0, len(self.x), self.size):
+            rows = self.rows(min(self.size, len(self.x) - i))
+            which: Any = slice(i + (rows.start or 0), i + rows.stop)
+            which = which if order is None else order[which]
             yield self.x[which], take(self.y, which), take(self.weights, which)
 
     def summary(self) -> str:
@@ -188,7 +190,9 @@ class StreamBatches(Batches):
         else:
             given, self.started = self.started or iter(self.source), None
         for i, batch in enumerate(given):
-            yield self.check(i, batch)
+            x, y, weights = self.check(i, batch)
+            which = slice(None) if getattr(self.source, "own_part", False) else self.rows(len(x))
+            yield x[which], take(y, which), take(weights, which)
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 

@@ -65,18 +65,22 @@ class WatchedPlan(Plan):
         return f"step {self.model.place.step + 1} of epoch {self.model.place.epoch + 1}"
 
     def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
-        """Do as `Plan.forward`, remember the batch of a step of training, and look at it."""
+        """Do as `Plan.forward`, and look at the batch of a step of training."""
         output, caches = super().forward(x, training, rng)
         if training:
-            self.step, self.batch = self.step + 1, x
-            if self.step == 1:
-                self._look_at_images(x)
-                self.size = len(x)
-            # Of a few examples, as in the smaller batch that may end an epoch, a healthy ReLU may return only zeros.
-            if self.step >= self.due and len(x) >= max(self.size, FEWEST):
-                self.due = 2 * self.step
-                self._look_at_relus(x, caches)
+            self.look(x, caches)
         return output, caches
+
+    def look(self, x: np.ndarray, caches: list[Any]) -> None:
+        """Remember the batch of a step of training, and look at it and at what became of it."""
+        self.step, self.batch = self.step + 1, x
+        if self.step == 1:
+            self._look_at_images(x)
+            self.size = len(x)
+        # Of a few examples, as in the smaller batch that may end an epoch, a healthy ReLU may return only zeros.
+        if self.step >= self.due and len(x) >= max(self.size, FEWEST):
+            self.due = 2 * self.step
+            self._look_at_relus(x, caches)
 
     def score(self, y: np.ndarray, output: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, Any]:
         """Do as `Plan.score`, and look at the loss of a step of training."""

@@ -16,10 +16,17 @@ from typing import Any
 
 from npcnn.history import History
 
+processes = 1  # how many share the CPUs, see distributed.py
+
+
+def cpu_set() -> set[int]:
+    """Return the numbers of the CPUs that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
 
 def available_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many CPUs this process may use, or its share of them."""
+    return max(1, len(cpu_set()) // processes)
 
 
 class Blas:

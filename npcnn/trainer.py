@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn import losses, optimizers
+from npcnn import distributed, losses, optimizers
 from npcnn.array import Array
 from npcnn.backup import Place
 from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, class_weights, is_stream, unpack
@@ -180,7 +180,9 @@ class Trainer:
         epochs, initial_epoch = check_count("epochs", epochs), check_count("initial_epoch", initial_epoch, least=0)
         check_flag("shuffle", shuffle)
         verbose, rng = resolve_verbose(verbose), self.rng if seed is None else check_seed("seed", seed)
-        due = check_frequency("validation_freq", validation_freq)
+        due, ranks = check_frequency("validation_freq", validation_freq), distributed.current()
+        if ranks.rank:  # rank 0 prints, and runs the callbacks
+            verbose, callbacks = 0, None
         with in_training("fit", self):
             with self._as_it_was_if_refused():
                 weights, order = (sample_weight, class_weight), rng if shuffle else None
@@ -200,14 +202,19 @@ class Trainer:
                 params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
                 hooks = CallbackList(callbacks, self, params, last=History())
             claim(self.optimizer, self)
+            facts = {"data": train.summary(), "validation data": valid.summary() if valid else "none"}
+            ranks.check_alike(self, {**facts, "fit": (epochs, initial_epoch, train.steps, shuffle)})
+            for batches in filter(None, (train, valid)):
+                batches.rows = ranks.rows
 
-            plan, progress = watched(self._plan(), self, train), None
+            plan, progress = ranks.part_of(watched(self._plan(), self, train)), None
             logs: dict[str, float] = {}
             self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)), data=train.summary())
             self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
             self.stop_training = history.interrupted = False
             with Workers(self.threads), flag_interrupt(history):
                 hooks.call("on_train_begin")
+                ranks.share(self)
                 train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
                 if hasattr(x, "rng") and (self.place.epoch, self.place.step) != (initial_epoch, 0):
                     what = "x draws random numbers of its own, which the backup has not kept"
@@ -216,9 +223,10 @@ class Trainer:
                     with Progress(f"Epoch {epoch + 1}/{epochs}", train.steps, verbose) as progress:
                         now = valid if due(epoch + 1) else None
                         logs = self._train_epoch(epoch, plan, train, now, rng, hooks, progress) or logs
-                    if self.stop_training or history.interrupted:
+                    if ranks.stops(self):
                         break
                 hooks.call("on_train_end", logs=logs)
+                ranks.share(self)
         if history.interrupted and verbose and progress:
             where = f"epoch {epoch + 1} after {progress.done} of {train.steps or 'its'} batches"
             print(f"Stopped in {where}; what was learned is kept. (history.interrupted is True)")
@@ -235,7 +243,9 @@ class Trainer:
         progress: Progress,
     ) -> dict[str, float]:
         """Take a step for every batch, and validate; return the means of all values, or {} if it was not finished."""
+        ranks = distributed.current()
         hooks.call("on_epoch_begin", epoch)
+        ranks.share(self)
         logs = self._take_steps(plan, train, rng, hooks, progress)
         if not logs:
             warnings.warn("x has no more batches, so training ends; a generator gives them only once", stacklevel=3)
@@ -243,7 +253,9 @@ class Trainer:
         if not logs or (self.history and self.history.interrupted and progress.done != train.steps):
             return {}
         if valid:
-            logs = logs | {f"val_{name}": mean for name, mean in self._test_epoch(plan, valid, hooks).items()}
+            means = self._test_epoch(plan, valid, hooks, ranks=ranks)
+            logs = logs | {f"val_{name}": mean for name, mean in means.items()}
+        ranks.check_weights(self.trainable_params)
         place = self.place
         place.epoch, place.step, place.totals = epoch + 1, 0, np.zeros_like(place.totals)
         place.start, place.taken = train.start, train.taken
@@ -255,19 +267,19 @@ class Trainer:
         self, plan: Plan, batches: Batches, rng: np.random.Generator, hooks: CallbackList, progress: Progress
     ) -> dict[str, float]:
         """Take a step for every batch; return the means over the examples, each before the step of its batch."""
-        params, place, means = self.trainable_params, self.place, {}
+        params, place, means, ranks = self.trainable_params, self.place, {}, distributed.current()
         if place.step:
             means = self._named(place.totals)
             progress.show(means, batches=place.step)
         for step, (x, y, weights) in enumerate(batches.epoch(place.step), place.step):
             hooks.call("on_train_batch_begin", step)
             with quiet():
-                place.totals = place.totals + train_step(plan, self.optimizer, params, x, y, rng, weights)
+                place.totals = place.totals + ranks.train_step(plan, self.optimizer, params, x, y, rng, weights)
             place.step, place.start, place.taken = step + 1, batches.start, batches.taken
             means = self._named(place.totals)
             hooks.call("on_train_batch_end", step, logs=means)
             progress.show(means, batches=1)
-            if self.stop_training or (self.history and self.history.interrupted):
+            if ranks.stops(self):
                 break
         return means
 
@@ -339,12 +351,14 @@ class Trainer:
         return self.evaluate(x, y, size, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
     def _test_epoch(
-        self, plan: Plan, batches: Batches, hooks: CallbackList, progress: Progress | None = None
+        self, plan: Plan, batches: Batches, hooks: CallbackList, progress: Progress | None = None, ranks: Any = None
     ) -> dict[str, float]:
         """Return the means of the loss and the metrics over all examples; threads take a batch each."""
 
         def totals_of(batch: Batch) -> np.ndarray:
             x, y, weights = batch
+            if not len(x):  # of a batch that is smaller than there are ranks
+                return np.zeros((1 + len(self.metrics), 2))
             output, _ = plan.forward(x)
             return plan.score(y, output, weights)[0]
 
@@ -362,6 +376,7 @@ class Trainer:
                 progress.show({}, batches=len(group))
         if not means:
             raise ValueError("there is no batch to evaluate; a generator gives its batches only once")
+        means = self._named(ranks.sum(totals)) if ranks else means
         hooks.call("on_test_end", logs=means)
         return means
 

@@ -114,9 +114,9 @@ class BatchNormalization(Layer):
         """Return y for x (N, ..., C), and the cache for `backward` and `update_state`."""
         x, training = self.check_input(x), training and self.trainable
         moving_mean, moving_variance = self.state.values()
-        mean = channel_mean(x) if training else moving_mean
+        mean = self.channel_mean(x) if training else moving_mean
         z = x - mean
-        variance = channel_mean(z * z) if training else moving_variance
+        variance = self.channel_mean(z * z) if training else moving_variance
         s = np.sqrt(variance + self.epsilon)
         z /= s
         y = self.params["gamma"] * z if self.scale else z
@@ -127,7 +127,7 @@ class BatchNormalization(Layer):
         """Return dx, and {"gamma": dgamma, "beta": dbeta} as far as they are there."""
         z, s, _, training = cache
         dy = self.check_gradient(dy, len(z))
-        mean_dy, mean_dy_z = channel_mean(dy), channel_mean(dy * z)  # dbeta / M and dgamma / M
+        mean_dy, mean_dy_z = self.channel_mean(dy), self.channel_mean(dy * z)  # dbeta / M and dgamma / M
         M = dy.size // dy.shape[-1]
         grads = {"gamma": M * mean_dy_z, "beta": M * mean_dy}
         dx = dy - mean_dy - z * mean_dy_z if training else dy
@@ -139,6 +139,11 @@ class BatchNormalization(Layer):
         for moving, of_batch in zip(self.state.values(), cache[2], strict=True):
             moving[...] = self.momentum * moving + (1 - self.momentum) * of_batch
 
+    def channel_mean(self, array: np.ndarray) -> np.ndarray:
+        """The mean over all axes but the last; summed in double precision, as a channel may have a million numbers."""
+        rows = array.reshape(-1, array.shape[-1])
+        return rows.mean(axis=0, dtype=np.result_type(array, np.float64)).astype(array.dtype)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, under Keras' names; initializers by name, too."""
         config = super().get_config()
@@ -148,9 +153,3 @@ class BatchNormalization(Layer):
         return {
             key: self.new_array(key, shape, getattr(self, f"{key}_initializer"), rng) for key, shape in shapes.items()
         }
-
-
-def channel_mean(array: np.ndarray) -> np.ndarray:
-    """The mean over all axes but the last; summed in double precision, as one channel may have a million numbers."""
-    rows = array.reshape(-1, array.shape[-1])
-    return rows.mean(axis=0, dtype=np.result_type(array, np.float64)).astype(array.dtype)

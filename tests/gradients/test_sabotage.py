@@ -304,17 +304,18 @@ def backward_im2col(dy: np.ndarray, cache: Any) -> np.ndarray:
         NORMALIZED,
         None),
     "the variance is divided by M - 1": (
-        "layers.batch_normalization", "variance = channel_mean(z * z) if",
-        "variance = channel_mean(z * z) * len(x) / (len(x) - 1) if", NORMALIZED, None),
+        "layers.batch_normalization", "variance = self.channel_mean(z * z) if",
+        "variance = self.channel_mean(z * z) * len(x) / (len(x) - 1) if", NORMALIZED, None),
     "each image is standardized on its own": (
-        "layers.batch_normalization", "mean = channel_mean(x) if", "mean = x.mean(axis=-1, keepdims=True) if",
+        "layers.batch_normalization", "mean = self.channel_mean(x) if", "mean = x.mean(axis=-1, keepdims=True) if",
         NORMALIZED,
         None),
     "momentum is how much is new": (
         "layers.batch_normalization", "self.momentum * moving + (1 - self.momentum) * of_batch",
         "(1 - self.momentum) * moving + self.momentum * of_batch", NORMALIZED, None),
     "the moving averages are not used": (
-        "layers.batch_normalization", "mean = channel_mean(x) if training else moving_mean", "mean = channel_mean(x)",
+        "layers.batch_normalization", "mean = self.channel_mean(x) if training else moving_mean",
+        "mean = self.channel_mean(x)",
         NORMALIZED, None),
     "moving averages move only in a copy": (
         "layers.batch_normalization", "moving[...] = ", "moving = ", NORMALIZED, None),
