@@ -5,8 +5,9 @@
 
 The first trains the MNIST model with 1, 2 and 4 ranks, which `mpiexec` starts anew in every round; times an allreduce
 between two ranks; and times the steps of one process by batch size, of this model and of one with ten times as many
-filters and units. To these times it fits the model of `distributed_model.py`, in which a node is a machine like this
-one, compares it with the two ranks here, and predicts the efficiency of up to 1,024 nodes.
+filters and units, which has a hundred times as many weights. To these times it fits the model of
+`distributed_model.py`, in which a node is a machine like this one, compares it with the two ranks here, and predicts
+the efficiency of up to 1,024 nodes.
 
 The second trains at global batch sizes from 64 to 8,192 in one process, which computes what ranks would, to rounding
 (`distributed_accuracy.py`).
@@ -32,9 +33,7 @@ from distributed_model import NETWORKS, Network, Work, fit_line
 
 from npcnn import distributed, kernels, layers
 
-WIDE = "ten times as wide"  # a hundred times the weights, but for the first and the last layer
-MODELS: dict[str, dict[str, Any]] = {"this model": {}, WIDE: {"filters": (320, 640), "units": 1280}}
-LOCAL = {"this model": (8, 32, 128, 512), WIDE: (8, 32, 64)}  # the batch sizes that are measured
+THIS = "this model"
 TOGETHER = 1024  # rows of the product that times a multiply-add
 BUFFERS = tuple(1024 * 4**i for i in range(9))  # bytes, 1 KB to 64 MB
 NODES = tuple(2**i for i in range(1, 11))
@@ -119,37 +118,38 @@ def measure(args: Any) -> dict[str, Any]:
 
 def measure_steps(args: Any) -> dict[str, Any]:
     """Return, for each model, the seconds of a step of one process by batch size, and the `Work` fitted to them."""
-    (x, y, *_), _ = common.digits(args.data, max(map(max, LOCAL.values())), 1)
     tasks: dict[Any, tuple[Callable, int]] = {}
     results: dict[str, Any] = {}
-    for name, sizes in MODELS.items():
-        whole, dense_only = (common.mnist_model(args.kernels, **sizes) for _ in range(2))
-        dense = [layer for layer in whole.layers if isinstance(layer, layers.Dense)]
-        for layer in dense_only.layers:
-            layer.trainable = isinstance(layer, layers.Dense)  # so that the backward pass ends where they do
-        dense_only.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-        models = {"step": whole, "dense only": dense_only}
-        if name != WIDE:
-            models["one thread"] = common.mnist_model(args.kernels, 1)  # as a rank here, where two share two cores
+    for name, width, sizes in ((THIS, 1, (8, 32, 128, 512)), (f"{args.wider} times as wide", args.wider, (8, 32, 64))):
+        (x, y, *_), _ = common.digits(args.data, max(sizes), 1)
+        new = partial(common.mnist_model, args.kernels, filters=(32 * width, 64 * width), units=128 * width)
+        models = {"step": new(), "dense only": new()}
+        for layer in models["dense only"].layers:
+            layer.trainable = isinstance(layer, layers.Dense)  # so that the backward pass ends with the dense layers
+        models["dense only"].compile("adam", "sparse_categorical_crossentropy")
+        if name == THIS:
+            models["one thread"] = new(threads=1)  # as each of two ranks on two cores
         for what, model in models.items():
-            for size in LOCAL[name]:
-                images = x[: max(LOCAL[name])]
-                train = partial(common.train, model, model.get_weights(), images, y[: len(images)], size)
-                tasks[name, what, size] = train, len(images)
+            for size in sizes:
+                train = partial(common.train, model, model.get_weights(), x, y, size)
+                tasks[name, what, size] = train, len(x)
+        every, dense = models["step"].layers, [each for each in models["step"].layers if isinstance(each, layers.Dense)]
         C, U = max((layer.params["kernel"].shape for layer in dense), key=np.prod)
-        x_T, dy = np.ones((C, TOGETHER), np.float32), np.ones((TOGETHER, U), np.float32)
-        tasks[name, "product", TOGETHER] = partial(np.matmul, x_T, dy), C * TOGETHER * U
-        counts = [sum(w.size for layer in some for w in layer.params.values()) for some in (whole.layers, dense)]
-        multiply_adds = sum(layer.multiply_adds for layer in whole.layers)
-        work = {"parameters": counts[0], "dense": counts[1], "largest": (C, U)}
-        results[name] = {"multiply_adds": multiply_adds, "seconds": {what: {} for what in models}, "work": work}
+        factors = np.ones((C, TOGETHER), np.float32), np.ones((TOGETHER, U), np.float32)
+        tasks[name, "product", TOGETHER] = partial(np.matmul, *factors), C * TOGETHER * U
+        parameters, of_dense = (sum(w.size for each in some for w in each.params.values()) for some in (every, dense))
+        results[name] = {
+            "multiply_adds": sum(layer.multiply_adds for layer in every),
+            "seconds": {what: dict.fromkeys(sizes) for what in models},
+            "work": {"parameters": parameters, "dense": of_dense, "largest": (C, U)},
+        }
     times = common.time_in_turns(tasks, args.rounds)
     for name, found in results.items():
         for what, seconds in found["seconds"].items():
-            seconds |= {size: size * times[name, what, size]["median"] for size in LOCAL[name]}
-        found["lines"] = {what: fit_line(list(sec), list(sec.values())) for what, sec in found["seconds"].items()}
-        (fixed, per_image), (_, dense_only_image) = found["lines"]["step"], found["lines"]["dense only"]
-        overlap, product = max(0.0, per_image - dense_only_image), times[name, "product", TOGETHER]["median"]
+            seconds |= {size: size * times[name, what, size]["median"] for size in seconds}
+        found["lines"] = {what: fit_line(list(each), list(each.values())) for what, each in found["seconds"].items()}
+        (fixed, per_image), (_, dense_only) = found["lines"]["step"], found["lines"]["dense only"]
+        overlap, product = max(0.0, per_image - dense_only), times[name, "product", TOGETHER]["median"]
         found["work"] |= {"fixed": fixed, "per_image": per_image, "overlap": overlap, "multiply_add": product}
     return results
 
@@ -211,7 +211,7 @@ def report(results: dict[str, Any]) -> None:
     print(
         "\nPlain: one ring allreduce after the backward pass. Best: the fastest allreduce, and with overlap and factors"
     )
-    print("where they pay. Assumed, besides what distributed_model.py says of networks:")
+    print("where they pay. The few numbers that ranks exchange besides gradients are not counted. Assumed:")
     for label, network in NETWORKS.items():
         print(f"- {label}: latency {short(network.latency)}, {network.bandwidth / 1e9:.3g} GB/s")
     for name, found in steps.items():
@@ -233,7 +233,7 @@ def report(results: dict[str, Any]) -> None:
     for name, networks in results["factored"].items():
         C, U = steps[name]["work"]["largest"]
         print(
-            f"\nLargest local batch, up to 1,024, with which the factors of {C} x {U} weights pay, in {name}, by nodes.\n"
+            f"\nLargest local batch, up to 1,024, with which the factors of {C} x {U} weights pay; {name}, by nodes.\n"
         )
         lines = [[network, *map(str, found)] for network, found in networks.items()]
         print(common.table(["", *(f"{count:,}" for count in nodes)], lines))
@@ -264,7 +264,7 @@ def report_ranks(results: dict[str, Any]) -> None:
 def report_check(results: dict[str, Any]) -> None:
     """Print the allreduce and the steps of two ranks, each as measured and as modelled."""
     latency, bandwidth = results["here"]
-    here, (fixed, per_image) = Network(latency, bandwidth), results["steps"]["this model"]["lines"]["one thread"]
+    here, (fixed, per_image) = Network(latency, bandwidth), results["steps"][THIS]["lines"]["one thread"]
     print("\nAllreduce between two ranks on this machine; the line fitted to it has a")
     print(f"latency of {common.short(latency)} and {bandwidth / 1e9:.3g} GB/s.\n")
     lines = []
@@ -275,7 +275,7 @@ def report_check(results: dict[str, Any]) -> None:
     if "2" not in results["epoch"]:
         return
     print("\nA step of two ranks on this machine: predicted from one thread's line and this allreduce, and measured.\n")
-    lines, size_of_all = [], distributed_model.NUMBER * results["steps"]["this model"]["work"]["parameters"]
+    lines, size_of_all = [], distributed_model.NUMBER * results["steps"][THIS]["work"]["parameters"]
     for size, found in results["epoch"]["2"].items():
         if size != "warm-up":
             predicted = fixed + per_image * int(size) / 2 + distributed_model.ring(here, 2, size_of_all)
@@ -317,6 +317,8 @@ if __name__ == "__main__":
     parser.add_argument("--batch-sizes", help=help, **counts)
     help = "images per epoch; a multiple of the batch sizes (default: %(default)s)"
     parser.add_argument("--images", type=common.positive, default=8192, help=help)
+    help = "of the second model for the predictions, in times the first (default: %(default)s)"
+    parser.add_argument("--wider", type=common.positive, default=10, metavar="TIMES", help=help)
     help = "of all nodes together, for strong scaling (default: %(default)s)"
     parser.add_argument("--global-batch", type=common.positive, default=8192, help=help)
     help = "of a node, for weak scaling (default: %(default)s)"

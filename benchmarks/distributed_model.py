@@ -54,7 +54,7 @@ NETWORKS = {
 
 
 def ring(network: Network, nodes: int, size: float) -> float:
-    """Return the seconds of an allreduce of `size` bytes: piece after piece goes round, first to be added, then read."""
+    """Return the seconds of an allreduce of `size` bytes: pieces go round, first to be added up, then to be read."""
     return 2 * (nodes - 1) * network.latency + 2 * (nodes - 1) / nodes * size / network.bandwidth
 
 
