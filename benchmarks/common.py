@@ -182,7 +182,7 @@ def machine() -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     cpus = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
     versions = {"python": platform.python_version(), "npcnn": __version__}
-    for package in ("numpy", "numba", "keras", "tensorflow-cpu", "tensorflow", "torch"):
+    for package in ("numpy", "numba", "keras", "tensorflow-cpu", "tensorflow", "torch", "mpi4py", "mpich"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -28,12 +28,12 @@ from typing import Any
 import common
 import distributed_accuracy
 import distributed_model
+import distributed_report
 import numpy as np
-from distributed_model import NETWORKS, Network, Work, fit_line
+from distributed_model import NETWORKS, THIS, Work, fit_line
 
 from npcnn import distributed, kernels, layers
 
-THIS = "this model"
 TOGETHER = 1024  # rows of the product that times a multiply-add
 BUFFERS = tuple(1024 * 4**i for i in range(9))  # bytes, 1 KB to 64 MB
 NODES = tuple(2**i for i in range(1, 11))
@@ -155,14 +155,15 @@ def measure_steps(args: Any) -> dict[str, Any]:
 
 
 def predict(works: dict[str, Work], batches: dict[str, int]) -> dict[str, Any]:
-    """Return efficiencies, {model: {scaling: {network: {step: one for each of NODES}}}}, and what steps are made of."""
+    """Return efficiencies, {model: {scaling: {network and step: one for each of NODES}}}, and what they come from."""
     efficiency, parts, factored = ({name: {} for name in works} for _ in range(3))
     for name, work in works.items():
         for scaling, batch in batches.items():
             of = getattr(distributed_model, scaling)
             efficiency[name][scaling] = {
-                label: {key: [of(step, work, network, nodes, batch) for nodes in NODES] for key, step in STEPS.items()}
+                f"{label}, {key}": [of(step, work, network, nodes, batch) for nodes in NODES]
                 for label, network in NETWORKS.items()
+                for key, step in STEPS.items()
             }
         for label, network in NETWORKS.items():
             case = work, network, 64, batches["weak"]
@@ -172,140 +173,6 @@ def predict(works: dict[str, Work], batches: dict[str, int]) -> dict[str, Any]:
             parts[name][label] = {"computing": work.compute(batches["weak"]), **steps}
             factored[name][label] = [distributed_model.largest_factored(work, network, nodes) for nodes in NODES]
     return {"batches": batches, "nodes": NODES, "efficiency": efficiency, "parts": parts, "factored": factored}
-
-
-# ------------------------------------------------------------------ tables and picture
-
-
-def report(results: dict[str, Any]) -> None:
-    """Print the tables."""
-    if "accuracy" in results:
-        distributed_accuracy.report(results)
-        return
-    report_ranks(results)
-    short, steps = common.short, results["steps"]
-    print("\nA step of one process: measured, and the line fitted to it.\n")
-    lines = []
-    for name, found in steps.items():
-        for what in ("step", "one thread"):
-            fixed, per_image = found["lines"].get(what, (0, 0))
-            for size, seconds in found["seconds"].get(what, {}).items():
-                line = short(fixed + per_image * int(size))
-                lines.append([f"{name}, {size} images{', one thread' * (what != 'step')}", short(seconds), line])
-    print(common.table(["", "measured", "line"], lines))
-    if "here" in results:
-        report_check(results)
-
-    nodes = results["nodes"]
-    for name, scalings in results["efficiency"].items():
-        work = steps[name]["work"]
-        for scaling, networks in scalings.items():
-            batch = f"{'global' if scaling == 'strong' else 'local'} batch {results['batches'][scaling]:,}"
-            print(f"\nEfficiency predicted by number of nodes; {work['parameters']:,} parameters, {batch}.\n")
-            lines = [
-                [f"{network}, {step}", *(f"{100 * value:.0f} %" for value in values)]
-                for network, found in networks.items()
-                for step, values in found.items()
-            ]
-            print(common.table(["", *(f"{count:,}" for count in nodes)], lines))
-    print(
-        "\nPlain: one ring allreduce after the backward pass. Best: the fastest allreduce, and with overlap and factors"
-    )
-    print("where they pay. The few numbers that ranks exchange besides gradients are not counted. Assumed:")
-    for label, network in NETWORKS.items():
-        print(f"- {label}: latency {short(network.latency)}, {network.bandwidth / 1e9:.3g} GB/s")
-    for name, found in steps.items():
-        work = found["work"]
-        print(
-            f"- {name}: {work['parameters']:,} parameters, {found['multiply_adds']:,} multiply-adds an image forward;"
-        )
-        print(f"  on a node like this machine {short(work['fixed'])} a step and {short(work['per_image'])} an image,")
-        print(f"  {short(work['overlap'])} of these after the gradients of the dense layers are known;")
-        print(f"  {0.002 / work['multiply_add'] / 1e6:.3g} GFLOP/s where factors are multiplied")
-
-    local = results["batches"]["weak"]
-    for name, networks in results["parts"].items():
-        print(
-            f"\nPredicted step of {name} on 64 nodes, local batch {local}, by allreduce; then with the best of them.\n"
-        )
-        lines = [[network, *map(short, found.values())] for network, found in networks.items()]
-        print(common.table(["", *next(iter(networks.values()))], lines))
-    for name, networks in results["factored"].items():
-        C, U = steps[name]["work"]["largest"]
-        print(
-            f"\nLargest local batch, up to 1,024, with which the factors of {C} x {U} weights pay; {name}, by nodes.\n"
-        )
-        lines = [[network, *map(str, found)] for network, found in networks.items()]
-        print(common.table(["", *(f"{count:,}" for count in nodes)], lines))
-
-
-def report_ranks(results: dict[str, Any]) -> None:
-    """Print what ranks on this machine do."""
-    epochs, images = results["epoch"], results["images"]
-    names = [f"{ranks} rank{'s' * (ranks != '1')}" for ranks in epochs]
-    first, *others = epochs.values()
-    lines = []
-    for size in [key for key in first if key != "warm-up"]:
-        speeds = [f"{images / found[size]['median']:,.0f}" for found in epochs.values()]
-        lines.append([size, *speeds, *(f"{first[size]['median'] / found[size]['median']:.2f}" for found in others)])
-    print(f"\nImages per second by global batch size, on {common.cores(results)}; ratios to {names[0]}.\n")
-    print(common.table(["batch size", *names, *(f"{name}, ratio" for name in names[1:])], lines))
-    warm = ", ".join(common.short(found["warm-up"]["median"]) for found in epochs.values())
-    print(f"\nFrom the start of the processes until all batch sizes are warm, not counted above: {warm}.")
-    print(
-        "Ranks on one machine share its cores, caches and memory bandwidth, and no byte goes over a network: this shows"
-    )
-    print(
-        "what it costs to cut a step into parts and to add up gradients, not what more machines would gain. With more"
-    )
-    print("ranks than cores, ranks that wait in MPI take the cores from those that compute.")
-
-
-def report_check(results: dict[str, Any]) -> None:
-    """Print the allreduce and the steps of two ranks, each as measured and as modelled."""
-    latency, bandwidth = results["here"]
-    here, (fixed, per_image) = Network(latency, bandwidth), results["steps"][THIS]["lines"]["one thread"]
-    print("\nAllreduce between two ranks on this machine; the line fitted to it has a")
-    print(f"latency of {common.short(latency)} and {bandwidth / 1e9:.3g} GB/s.\n")
-    lines = []
-    for size, seconds in results["allreduce"].items():
-        modelled = distributed_model.ring(here, 2, int(size))
-        lines.append([f"{int(size) // 1024:,} KB", common.short(seconds), common.short(modelled)])
-    print(common.table(["", "measured", "line"], lines))
-    if "2" not in results["epoch"]:
-        return
-    print("\nA step of two ranks on this machine: predicted from one thread's line and this allreduce, and measured.\n")
-    lines, size_of_all = [], distributed_model.NUMBER * results["steps"][THIS]["work"]["parameters"]
-    for size, found in results["epoch"]["2"].items():
-        if size != "warm-up":
-            predicted = fixed + per_image * int(size) / 2 + distributed_model.ring(here, 2, size_of_all)
-            measured = found["median"] * int(size) / results["images"]
-            lines.append([size, common.short(predicted), common.short(measured), f"{predicted / measured:.2f}"])
-    print(common.table(["batch size", "predicted", "measured", "ratio"], lines))
-
-
-def draw(results: dict[str, Any]) -> dict[str, Any]:
-    """Return {"distributed": figure}: efficiency by nodes, a row for each model, a column for each scaling."""
-    if "accuracy" in results:
-        return distributed_accuracy.draw(results)
-    figure, axes = common.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True)
-    for row, (name, scalings) in zip(axes, results["efficiency"].items(), strict=True):
-        for axis, (scaling, networks) in zip(row, scalings.items(), strict=True):
-            for (network, found), (colour, marker) in zip(networks.items(), common.STYLES, strict=False):
-                for step, line in (("best", "-"), ("plain", "--")):
-                    values = [100 * value for value in found[step]]
-                    axis.plot(results["nodes"], values, line, color=colour, marker=marker, label=f"{network}, {step}")
-            whole = "global" if scaling == "strong" else "local"
-            parameters = results["steps"][name]["work"]["parameters"]
-            axis.set_title(f"{parameters:,} parameters, {whole} batch {results['batches'][scaling]:,}")
-    axes[0, 0].set_xscale("log", base=2)
-    axes[0, 0].set(xticks=results["nodes"], xticklabels=results["nodes"], ylim=(0, 103))
-    for axis in axes[1]:
-        axis.set_xlabel("nodes")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("predicted efficiency, %")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return {"distributed": figure}
 
 
 if __name__ == "__main__":
@@ -334,7 +201,8 @@ if __name__ == "__main__":
     args.batch_sizes = args.batch_sizes or (distributed_accuracy.SIZES if args.accuracy else [64, 256, 1024])
     if args.on_ranks:
         print(json.dumps(ON_RANKS[args.on_ranks](args)))
-    elif args.accuracy:
-        common.main("distributed_accuracy", args, distributed_accuracy.measure, report, draw)
     else:
-        common.main("distributed", args, measure, report, draw)
+        name, how = (
+            ("distributed_accuracy", distributed_accuracy.measure) if args.accuracy else ("distributed", measure)
+        )
+        common.main(name, args, how, distributed_report.report, distributed_report.draw)

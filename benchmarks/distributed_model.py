@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NUMBER = 4  # bytes, of a float32
+THIS = "this model"  # the name of the one in examples/train_mnist.py
 
 
 @dataclass(frozen=True)
