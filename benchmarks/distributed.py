@@ -1,7 +1,7 @@
 """More than one machine: what can be measured on this one, and what a model of the costs predicts for others.
 
-    python benchmarks/distributed.py                # about 5 minutes on two cores; pip install -e ".[mpi]" brings MPI
-    python benchmarks/distributed.py --accuracy     # about 12 minutes on two cores; needs no MPI
+    python benchmarks/distributed.py                # 2 to 3 minutes on two cores; pip install -e ".[mpi]" brings MPI
+    python benchmarks/distributed.py --accuracy     # 10 to 15 minutes on two cores; needs no MPI
 
 The first trains the MNIST model with 1, 2 and 4 ranks, which `mpiexec` starts anew in every round; times an allreduce
 between two ranks; and times the steps of one process by batch size, of this model and of one with ten times as many
