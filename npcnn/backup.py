@@ -20,7 +20,7 @@ from npcnn.history import History, Record
 from npcnn.layers.dropout import Dropout
 from npcnn.optimizers import Optimizer
 
-VERSION = 2  # of the form of the file
+VERSION = 3  # of the form of the file
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Place:
     """How far `fit` has come.
 
     Where an epoch's examples are in a new order, that is not kept but drawn anew: from `start`, the state of the random
-    numbers when the pass over the data began.
+    numbers when the pass over the data began (`random_state` of the batches).
     """
 
     rng: np.random.Generator  # of the order and Dropout

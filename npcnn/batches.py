@@ -32,13 +32,23 @@ class Batches:
     def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
         self.length, self.fixed_steps, self.rng = length, steps, rng
         self.running: Iterator[Batch] | None = None
-        self.start: Any = None  # the state of rng when the pass that is running began
+        self.start: Any = None  # the random numbers when the pass that is running began, see `random_state`
         self.taken = 0  # how many of its batches were yielded
 
     @property
     def steps(self) -> int | None:
         """How many batches an epoch has, if that is known."""
         return self.fixed_steps or self.length
+
+    @property
+    def random_state(self) -> Any:
+        """The state of the random numbers that the order of the batches, and what is in them, depend on."""
+        return self.rng.bit_generator.state if self.rng else None
+
+    @random_state.setter
+    def random_state(self, state: Any) -> None:
+        if self.rng:
+            self.rng.bit_generator.state = state
 
     def one_pass(self) -> Iterator[Batch]:
         """Yield all batches once."""
@@ -61,18 +71,21 @@ class Batches:
 
     def _begin(self) -> None:
         """Begin a new pass."""
-        self.start = self.rng.bit_generator.state if self.rng else None
+        self.start = self.random_state
         self.running, self.taken = self.one_pass(), 0
 
+    def where(self) -> tuple[Any, int]:
+        """Return from where another training can `go_on`: random numbers, and how many batches behind them."""
+        return (self.start, self.taken) if self.taken else (self.random_state, 0)
+
     def go_on(self, start: Any, taken: int) -> None:
-        """Go to where another training was: `taken` batches behind the beginning of a pass, when rng was at `start`."""
-        if not taken:
-            return
+        """Go to where another training was; the random numbers that are not the batches' alone stay as they are."""
         now = self.rng.bit_generator.state if self.rng else None
-        if self.rng and start:
-            self.rng.bit_generator.state = start
-        self._begin()
-        self.taken = sum(1 for _ in islice(self.running or (), taken))
+        if start:
+            self.random_state = start
+        if taken:
+            self._begin()
+            self.taken = sum(1 for _ in islice(self.running or (), taken))
         if self.taken < taken:
             raise ValueError(f"x has {self.taken} batches; there were {taken} and more when the backup was made")
         if self.rng:
@@ -170,6 +183,19 @@ class StreamBatches(Batches):
         super().__init__(length, steps, rng)
         self.source, self.check = source, check
         self.started: Iterator[Any] | None = None  # of an iterator, what is left once its first batch was looked at
+
+    @property
+    def random_state(self) -> Any:
+        """The state of the random numbers of the order, and that of the source, if it has a `random_state`."""
+        return [super().random_state, getattr(self.source, "random_state", None)]
+
+    @random_state.setter
+    def random_state(self, state: Any) -> None:
+        order, of_source = state
+        if self.rng:
+            self.rng.bit_generator.state = order
+        if of_source is not None:
+            self.source.random_state = of_source
 
     def look_at_first(self) -> Any:
         """Return the first batch as the source gives it, which will yet be yielded."""

@@ -209,14 +209,16 @@ class Trainer:
 
             plan, progress = ranks.part_of(watched(self._plan(), self, train)), None
             logs: dict[str, float] = {}
-            self.place = Place(rng, initial_epoch, np.zeros((1 + len(self.metrics), 2)), data=train.summary())
+            totals, data = np.zeros((1 + len(self.metrics), 2)), train.summary()
+            self.place = Place(rng, initial_epoch, totals, start=train.random_state, data=data)
             self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
             self.stop_training = history.interrupted = False
             with Workers(self.threads), flag_interrupt(history):
                 hooks.call("on_train_begin")
                 ranks.share(self)
                 train.go_on(self.place.start, self.place.taken)  # a backup may have moved it
-                if hasattr(x, "rng") and (self.place.epoch, self.place.step) != (initial_epoch, 0):
+                moved = (self.place.epoch, self.place.step) != (initial_epoch, 0)
+                if moved and hasattr(x, "rng") and not hasattr(x, "random_state"):
                     what = "x draws random numbers of its own, which the backup has not kept"
                     warnings.warn(f"fit: {what}; the weights become others than without a break", stacklevel=2)
                 for epoch in range(self.place.epoch, epochs):
@@ -258,7 +260,7 @@ class Trainer:
         ranks.check_weights(self.trainable_params)
         place = self.place
         place.epoch, place.step, place.totals = epoch + 1, 0, np.zeros_like(place.totals)
-        place.start, place.taken = train.start, train.taken
+        place.start, place.taken = train.where()
         hooks.call("on_epoch_end", epoch, logs=logs)
         progress.show(logs)
         return logs
@@ -275,7 +277,7 @@ class Trainer:
             hooks.call("on_train_batch_begin", step)
             with quiet():
                 place.totals = place.totals + ranks.train_step(plan, self.optimizer, params, x, y, rng, weights)
-            place.step, place.start, place.taken = step + 1, batches.start, batches.taken
+            place.step, (place.start, place.taken) = step + 1, batches.where()
             means = self._named(place.totals)
             hooks.call("on_train_batch_end", step, logs=means)
             progress.show(means, batches=1)

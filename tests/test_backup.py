@@ -110,7 +110,13 @@ def stream(x, y):
     return make("nadam"), (Batches(x, y, 4),), {"steps_per_epoch": 3, "validation_data": (x[:5], y[:5])}, []
 
 
-TRAININGS = [cosine, plateau, short_epochs, stream]
+def augmented(x, y):
+    """Images that are changed at random, in a new order in each epoch."""
+    flow = ImageDataGenerator(zoom_range=0.1, rotation_range=20).flow(x, y, 5, seed=4)
+    return make("adam"), (flow,), {"validation_data": (x[:5], y[:5])}, []
+
+
+TRAININGS = [cosine, plateau, short_epochs, stream, augmented]
 
 
 @pytest.fixture
@@ -399,13 +405,20 @@ def test_what_a_callback_of_ones_own_has_stopped_goes_on_in_the_next_call(train,
 
 
 def test_where_x_draws_random_numbers_of_its_own_it_is_said_that_they_are_not_kept(train, tmp_path):
-    def augmented(x, y):
-        return make("sgd"), (ImageDataGenerator(zoom_range=0.1).flow(x, y, 8),), {}, []
+    class Noisy(Batches):
+        rng = np.random.default_rng(3)
+
+        def __getitem__(self, i):
+            x, y = super().__getitem__(i)
+            return x + self.rng.normal(size=x.shape), y
+
+    def noisy(x, y):
+        return make("sgd"), (Noisy(x, y, 8),), {}, []
 
     backup = BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
-    train(augmented, backup, epochs=1)
+    train(noisy, backup, epochs=1)
     with pytest.warns(UserWarning, match="x draws random numbers of its own, which the backup has not kept"):
-        train(augmented, backup, epochs=2)
+        train(noisy, backup, epochs=2)
 
 
 def test_what_cannot_be_kept_is_said_when_the_backup_is_made(train, tmp_path):

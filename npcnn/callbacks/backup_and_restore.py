@@ -18,11 +18,11 @@ class BackupAndRestore(Callback):
     `remembers` the attributes that it needs. Ctrl-C makes a backup, too.
 
     What is not kept: the data and all arguments, which must be given again as they were; random numbers that an
-    iterable draws, `ImageDataGenerator.flow` among them, so that the weights become others, as good as those; what a
-    layer or an optimizer of your own has outside `params`, `state` and `slots`; that a callback other than
-    `EarlyStopping` has ended the training; and the file of a `CSVLogger` unless it appends, where an epoch may stand
-    twice. An iterable is asked again, and in silence, for all batches since its last pass began: of a generator that
-    never ends, all since the first.
+    iterable of your own draws, unless they are in an attribute `random_state` that can be set, as `ImageDataGenerator`
+    has them; what a layer or an optimizer of your own has outside `params`, `state` and `slots`; that a callback other
+    than `EarlyStopping` has ended the training; and the file of a `CSVLogger` unless it appends, where an epoch may
+    stand twice. An iterable is asked again, and in silence, for all batches since its last pass began: of a generator
+    that never ends, all since the first.
 
     Each `fit` needs a folder of its own, as those of a cross-validation do: other data is refused where it comes in
     arrays, but of an iterable nobody knows.

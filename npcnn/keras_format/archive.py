@@ -5,6 +5,8 @@ import io
 import json
 import math
 import os
+import platform
+import re
 import reprlib
 import secrets
 import stat
@@ -25,6 +27,8 @@ JSON_PARTS = 100_000  # lists and dictionaries; a byte of JSON is up to 230 byte
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 short = _SHORT.repr  # for error messages: a stranger's value may be as long as the file
+# What the name of a file begins with that this computer is writing.
+UNFINISHED = f".npcnn-{re.sub('[^A-Za-z0-9]', '-', platform.node())[:50]}-"
 METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 # Neither Keras nor npcnn deflates. Trained weights hardly shrink, but deflate can make 1,032 bytes of one.
 ALLOWANCE, RATIO = 16 << 20, 20
@@ -45,8 +49,7 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file beside `path` and move it there once it is safe on disk; leave nothing behind on failure.
 
     A file that is replaced keeps its permissions, and its owner and group where the system allows; while it is written,
-    only its owner can read it. A process that is killed cannot tidy up; what it left in this folder is removed here,
-    once it is a minute old.
+    only its owner can read it. A process that is killed cannot tidy up; what it left in this folder is removed here.
     """
     path = Path(os.path.realpath(path))  # of a symbolic link, the file behind it
     if path.exists() and not path.is_file():
@@ -89,25 +92,25 @@ def _take_over(path: Path, old: os.stat_result) -> None:
 def _new_file(folder: Path) -> tuple[Path, BinaryIO]:
     """Return a new file, and its path: locked until it is closed, or its process ends, in whatever way."""
     while True:
-        path = folder / f".npcnn-{secrets.token_hex(8)}.tmp"
+        path = folder / f"{UNFINISHED}{secrets.token_hex(8)}.tmp"
         file = open(path, "xb")
         if fcntl:
             with contextlib.suppress(OSError):  # a file system without locks; there, `remove_unfinished` removes none
                 fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists():
             return path, file
-        file.close()  # before it was locked, another save, by whose clock it is old, took it for one of a killed save
+        file.close()  # before it was locked, another save took it for one of a killed save
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove the files of saves that were killed, and none that is being written by another process or thread.
 
-    A lock tells the two apart, but not where another computer writes to the folder and its locks are not seen here, nor
-    on Windows. So what was written to within the last minute stays as well.
+    A lock tells the two apart, on Windows that an open file cannot be removed. Where another computer writes to the
+    folder, its locks may not be seen here; so what it has written to within the last minute stays as well.
     """
     for path in folder.glob(".npcnn-*.tmp"):
         with contextlib.suppress(OSError):  # it is locked, or gone by now
-            if time.time() - path.stat().st_mtime < 60:
+            if not path.name.startswith(UNFINISHED) and time.time() - path.stat().st_mtime < 60:
                 continue
             if fcntl is None:
                 path.unlink()  # Windows refuses that of an open file

@@ -244,6 +244,15 @@ class NumpyArrayIterator(PyDataset):
         """Put the examples in a new order."""
         self.order = self.rng.permutation(self.n) if self.shuffle else np.arange(self.n)
 
+    @property
+    def random_state(self) -> Any:
+        """What the batches of a pass depend on; `BackupAndRestore` keeps it."""
+        return {"rng": self.rng.bit_generator.state, "order": self.order}
+
+    @random_state.setter
+    def random_state(self, state: Any) -> None:
+        self.rng.bit_generator.state, self.order = state["rng"], state["order"]
+
     def __iter__(self) -> "NumpyArrayIterator":
         return self
 
