@@ -288,6 +288,8 @@ def test_messages_that_fit_behind_the_backward_pass_of_the_convolutions_cost_not
     for overlap, exposed in ((0, late + early), (1e-3, late + early - 64_000), (1.0, late)):
         step = costs.overlapped(work(overlap=overlap), network, 2, 64)
         assert step == pytest.approx(work().compute(64) + exposed / 1e6)
+    factored = costs.factored(work(overlap=1.0), network, 2, 64)
+    assert factored == pytest.approx(work().compute(64) + (225_034 - 1600 * 128) / 1e6)
     assert costs.best(work(overlap=1e-3), network, 2, 64, (costs.plain, costs.overlapped)) == costs.overlapped(
         work(overlap=1e-3), network, 2, 64
     )
