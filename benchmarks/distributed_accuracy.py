@@ -59,6 +59,7 @@ def measure(args: Any) -> dict[str, Any]:
                     if model.fit(x, y, size, args.epochs, verbose=0).interrupted:
                         raise KeyboardInterrupt
                     accuracy[rule][size].append(model.evaluate(x_test, y_test, 256, verbose=0)[1])
+                    progress.set_postfix_str(f"{rule}, {size}: {accuracy[rule][size][-1]:.2%}")
                     progress.update()
     return {"data": data, "epochs": args.epochs, "seeds": args.seeds, "accuracy": accuracy}
 
