@@ -368,6 +368,68 @@ def blocks():
     return p
 
 
+def ring():
+    """A ring allreduce of four ranks, step by step: rank r begins with 2^r in every chunk, so a sum tells its terms."""
+    P, size, gap, left = 4, 38, 26, 82
+    values = np.repeat(2 ** np.arange(P)[:, None], P, axis=1)
+    p = Picture("A ring allreduce: every rank sends one chunk to the next, six times", 592)
+    p.text((24, 66), "Add: what comes is added. Each chunk goes from rank to rank, and grows.", 16, ha="left")
+    p.text((24, 312), "Copy: what comes replaces what is there. The sums go round.", 16, ha="left")
+    arrived: set[tuple[int, int]] = set()
+    for step in range(2 * P - 1):
+        row, column = divmod(step, P)
+        at = left + (column + row * 0.5) * (P * size + gap), 120 + 246 * row
+        fills = {cell: ORANGE_TINT if cell in arrived else WHITE for cell in np.ndindex(P, P)}
+        grid = p.grid(at, values, size, edge=GREY, fills=fills)
+        for cell in arrived:
+            p.frame(grid.box(cell, (1, 1)), ORANGE, 2.5)
+        p.text((grid.middle[0], grid.top - 22), f"after step {step}" if step else "at first", 15)
+        if column == 0:
+            for r in range(P):
+                p.text((at[0] - 10, grid.centre(r, 0)[1]), f"rank {r}", 15, ha="right")
+        if step == 2 * P - 2:
+            break
+        sent = {(r, (r - step) % P): values[r, (r - step) % P] for r in range(P)}
+        arrived = {((r + 1) % P, chunk) for r, chunk in sent}
+        for (r, chunk), message in sent.items():
+            x, y = grid.left + (chunk + 1) * size - 6, grid.centre(r, chunk)[1]
+            p.arrow((x, y + 10), (x, y + size - 9), ORANGE)
+            if r == P - 1:  # the last sends to the first: in again at the top
+                p.arrow((x, grid.top - 9), (x, grid.top + 10), ORANGE)
+            values[(r + 1) % P, chunk] = message + (step < P - 1) * values[(r + 1) % P, chunk]
+    assert (values == 2**P - 1).all()
+    text = "A row: the gradient of a rank, cut into four chunks. The ranks begin with 1, 2, 4 and 8 everywhere,"
+    p.text((24, 548), text, 15, ha="left")
+    text = f"so a sum tells who is in it: 3 = 1 + 2. Complete is {2**P - 1}. Framed: what has just come."
+    p.text((24, 570), text, 15, ha="left")
+    return p
+
+
+def doubling():
+    """Recursive doubling of four ranks: whole gradients, pairwise, and on all ranks the same brackets."""
+    P, high, top = 4, 40, 96
+    lefts, widths = (92, 292, 522), (80, 150, 246)
+    p = Picture("Recursive doubling: the same brackets on every rank", 356)
+    sums = [f"g{r}" for r in range(P)]
+    for k, title in enumerate(("at first", "after round 1", "after round 2")):
+        p.text((lefts[k] + widths[k] / 2, 74), title, 15)
+        for r in range(P):
+            y = top + r * 52
+            p.frame((lefts[k], y, widths[k], high), ORANGE, 1.5, ORANGE_TINT)
+            p.text((lefts[k] + widths[k] / 2, y + high / 2 + 1), sums[r] if k < 2 else sums[r][1:-1], 15, code=True)
+            if k == 0:
+                p.text((lefts[k] - 10, y + high / 2), f"rank {r}", 15, ha="right")
+            if k < 2:
+                for other in (r, r ^ (1 << k)):
+                    ends = [(lefts[k] + widths[k] + 3, y + high / 2), (lefts[k + 1] - 3, top + other * 52 + high / 2)]
+                    p.arrow(*ends, ORANGE if other != r else GREY, dashed=other != r)
+        sums = ["({} + {})".format(*sorted((sums[r], sums[r ^ (1 << k)]))) for r in range(P)] if k < 2 else sums
+    assert len(set(sums)) == 1
+    text = "Dashed: messages. Each is the whole sum so far, to the rank whose number differs in one bit."
+    p.text((24, 324), text, 16, ha="left")
+    return p
+
+
 def model():
     """The MNIST model: what goes from layer to layer."""
     network = Sequential(
@@ -439,7 +501,7 @@ def digit(p, at, pixel):
         p.frame(box, "none", 0, str(1 - images[0, i, j] / 255))
 
 
-PICTURES = (chain_rule, conv1d, patch, overlap, im2col, tile, winner, parts, blocks, model)
+PICTURES = (chain_rule, conv1d, patch, overlap, im2col, tile, winner, parts, blocks, ring, doubling, model)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the pictures of the lesson.")

@@ -10,22 +10,18 @@ Each rank has all the weights. It goes forward and backward on its rows; then th
 everywhere, without being sent. `Ranks.train_step` is all of it, to be read beside `train_step` in training.py.
 
 Two kinds of layer look beyond their rows: BatchNormalization takes its means over the whole batch, and layers that draw
-random numbers draw them for the whole batch (see `PartPlan`). So any number of ranks trains alike, up to rounding.
+random numbers draw them for the whole batch (see part_plan.py). So any number of ranks trains alike, up to rounding.
 
 The processes talk by MPI, through mpi4py: `pip install "npcnn[mpi]"`. On several machines the program is the same, and
 mpiexec is told their names.
 """
 
-import copy
 import os
 import platform
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,14 +29,14 @@ import numpy as np
 import npcnn
 from npcnn import backup, threads, training
 from npcnn.checks import check_count, check_positive
-from npcnn.layers.batch_normalization import BatchNormalization
-from npcnn.layers.layer import Layer
 from npcnn.optimizers import Optimizer
+from npcnn.part_plan import PartPlan, RowsOfDraw, part_of
 from npcnn.threads import delay_interrupt
-from npcnn.training import Gradients, Plan, penalties
+from npcnn.training import Plan
 
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # what a launcher of MPI tells the processes it starts
-HERE = 1  # the tag of the message "I have come, and wait"
+DATA, GIVEN_UP = 0, 1  # the tags of messages: numbers to add, and "I have waited too long"
+START = "the start of fit"
 NAP = 5e-5  # seconds between two looks at whether the others have come
 
 
@@ -58,7 +54,7 @@ class Ranks:
         self.comm, self.timeout = comm, timeout
         self.rank: int = comm.rank if comm else 0
         self.size: int = comm.size if comm else 1
-        self.place, self.waits = "at the start", 0  # where the training is, and how often this rank has waited
+        self.place = START  # where the training is
         self.names = self.all_of(f"rank {self.rank} (process {os.getpid()} on {platform.node()})")
 
     def rows(self, N: int) -> slice:
@@ -119,26 +115,25 @@ class Ranks:
 
     def wait(self, request: Any) -> None:
         """Wait until what all ranks take part in is done; stop all of them if one does not come in time."""
-        self.waits, start = self.waits + 1, time.monotonic()
-        told: list[Any] = []
-        crowded = threads.processes > len(threads.cpu_set())
+        start, crowded = time.monotonic(), threads.processes > len(threads.cpu_set())
         while not request.Test():
             waited = time.monotonic() - start
-            if waited > self.timeout:
+            if waited > self.timeout or (waited > 0.1 and self.comm.iprobe(tag=GIVEN_UP)):
                 self.give_up()
-            if waited > min(1.0, self.timeout / 4) and not told:  # should one hang, the others know who has come
-                others = (rank for rank in range(self.size) if rank != self.rank)
-                told = [self.comm.isend(self.waits, dest=rank, tag=HERE) for rank in others]
             time.sleep(NAP if crowded or waited > 0.1 else 0)
 
     def give_up(self) -> None:
-        """Stop all ranks, and say which of them was waited for."""
+        """Tell the others, who do the same if they wait too; then stop all ranks, and say which of them was silent."""
         from mpi4py import MPI
 
-        come, status = {self.rank}, MPI.Status()
-        while self.comm.iprobe(tag=HERE, status=status):
-            if self.comm.recv(source=status.source, tag=HERE) == self.waits:
+        others = (rank for rank in range(self.size) if rank != self.rank)
+        told = [self.comm.isend(None, dest=rank, tag=GIVEN_UP) for rank in others]
+        come, status, end = {self.rank}, MPI.Status(), time.monotonic() + min(1.0, self.timeout / 4)
+        while time.monotonic() < end and len(come) <= len(told):
+            if self.comm.iprobe(tag=GIVEN_UP, status=status):
+                self.comm.recv(source=status.source, tag=GIVEN_UP)
                 come.add(status.source)
+            time.sleep(NAP)
         missing = ", ".join(name for rank, name in enumerate(self.names) if rank not in come) or "a rank"
         if self.rank > min(come):
             time.sleep(2)  # that one says it
@@ -146,9 +141,10 @@ class Ranks:
 
     def stop(self, message: str) -> None:
         """Print a message, and stop all ranks."""
-        advice = "All ranks stop; a backup, if there is one, is whole, and any number of ranks can go on from it."
-        print(f"npcnn: {message}. {advice}", file=sys.stderr, flush=True)
+        backed_up = "" if self.place == START else "; a backup, if there is one, is whole: go on from it, on any number"
+        print(f"npcnn: {message}. All ranks stop{backed_up}.", file=sys.stderr, flush=True)
         self.comm.Abort(1)
+        os._exit(1)  # Abort may return before it takes effect
 
     # ------------------------------------------------------------------ what `fit` needs
 
@@ -178,9 +174,11 @@ class Ranks:
         found = self.all_of(mine)
         for rank, theirs in enumerate(found):
             for key in {**found[0], **theirs}:
-                if theirs.get(key) != found[0].get(key):
-                    both = f"{theirs.get(key, 'none')}; rank 0 has {found[0].get(key, 'none')}"
-                    raise ValueError(f"fit: {self.names[rank]} has another {key}: {both}")
+                there, here = theirs.get(key, "none"), found[0].get(key, "none")
+                if isinstance(there, dict) and isinstance(here, dict):
+                    there, here = without(there, here), without(here, there)
+                if there != here:
+                    raise ValueError(f"fit: {self.names[rank]} has another {key}: {there}; rank 0 has {here}")
 
     def share(self, model: Any) -> None:
         """Bring all ranks into the state of rank 0: weights, optimizer, random numbers, place, history."""
@@ -225,181 +223,6 @@ class Ranks:
                 raise RuntimeError(f"fit: {key} is no longer the same on all ranks; {cause}")
 
 
-def part_of(plan: Plan, ranks: Ranks) -> "PartPlan":
-    """Return the plan for some rows of a batch, on one of these ranks."""
-    steps = [part_of_step(step, ranks) for step in plan.steps]
-    return PartPlan(steps, plan.dtype, plan.loss, plan.metrics, plan.joined, plan)
-
-
-def part_of_step(step: Layer, ranks: Ranks) -> Layer:
-    """Return a step that knows of the other ranks' rows as far as it must; it shares its parameters with `step`."""
-    part: Any = copy.copy(step)
-    part.kernel_regularizer = part.bias_regularizer = None  # `PartPlan.gradients_of` adds the penalty, once
-    if isinstance(step, BatchNormalization):
-        part.channel_mean = partial(mean_over_ranks, ranks)
-    if step.draws:
-        part.forward = partial(draw_for_all, step)
-    return part
-
-
-def mean_over_ranks(ranks: Ranks, array: np.ndarray) -> np.ndarray:
-    """Return the mean over all axes but the last, and over all ranks; as `BatchNormalization.channel_mean`."""
-    rows = array.reshape(-1, array.shape[-1])
-    total = ranks.sum(np.append(rows.sum(axis=0, dtype=np.float64), len(rows)))
-    return (total[:-1] / total[-1]).astype(array.dtype)
-
-
-def draw_for_all(step: Any, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, Any]:
-    """Go forward through a layer that draws random numbers, as it would on the whole batch."""
-    own = getattr(step, "seed", None)
-    if own is not None and rng is not None:
-        rng = RowsOfDraw(np.random.default_rng([own, int(step.steps)]), rng.rows, rng.N)
-    if rng is not None and (getattr(step, "noise_shape", None) or (None,))[0] == 1:
-        rng = rng.rng  # one draw for the whole batch
-    plain = copy.copy(step)
-    plain.seed = None
-    return type(step).forward(plain, x, training, rng)
-
-
-@dataclass
-class RowsOfDraw:
-    """Random numbers for some rows of a batch: those that one process would draw for these rows."""
-
-    rng: np.random.Generator
-    rows: slice
-    N: int
-
-    def random(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
-        """Return uniform random numbers from 0 to 1."""
-        return self.rng.random((self.N, *shape[1:]), dtype)[self.rows]
-
-    def standard_normal(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
-        """Return normally distributed random numbers."""
-        return self.rng.standard_normal((self.N, *shape[1:]), dtype)[self.rows]
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"with several ranks, a layer draws by rng.random or rng.standard_normal, not by {name}")
-
-
-@dataclass
-class PartPlan(Plan):
-    """What a model does to some rows of a batch, given how the whole of it is dealt with."""
-
-    whole: Any
-
-    def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
-        """Do as `Plan.forward`, and let `whole` look at it."""
-        output, caches = super().forward(x, training, rng)
-        if training and len(x):
-            self.whole.look(x, caches)
-        return output, caches
-
-    def score(self, y: Any, output: np.ndarray, weights: Any = None) -> tuple[np.ndarray, Any]:
-        """Return what `Plan.score` does; `whole` knows the penalties on weights."""
-        return self.whole.score(y, output, weights)
-
-    def score_and_slope(self, y: Any, output: np.ndarray, weights: Any, N: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the totals of some rows, and the gradient of the mean over all N with respect to their output."""
-        if not len(output):
-            return np.zeros((1 + len(self.metrics), 2)), output
-        totals, cache = self.score(y, output, weights)
-        return totals, self.loss.backward(cache) * (len(output) / N)
-
-    def gradients_of(self, flat: np.ndarray, shapes: Gradients, params: dict[str, np.ndarray]) -> Gradients:
-        """Return the gradients that stand one behind the other in `flat`, and those of the penalties with them."""
-        ends = np.cumsum([g.size for g in shapes.values()])[:-1]
-        cut = zip(shapes.items(), np.split(flat, ends), strict=True)
-        grads = {key: part.reshape(g.shape) for (key, g), part in cut if key in params}
-        for step in self.whole.steps:
-            for key, penalty in penalties(step).items():
-                grads[f"{step.name}/{key}"] += penalty.gradient(step.params[key])
-        return grads
-
-
-# ------------------------------------------------------------------ the same bits on any number of ranks
-
-
-class RanksInOrder(Ranks):
-    """Ranks that add up gradients in an order that does not depend on how many they are: to the bit, all train alike.
-
-    A batch is cut into `parts`, whatever the number of ranks. Gradients of neighbouring parts are added, then those of
-    neighbouring pairs, and so on, within a rank and then between ranks (*recursive doubling*: in round i, a rank and
-    the one whose number differs in bit i send each other their sums). All additions are those of one tree, and floating
-    point addition is commutative, so the ranks of a pair get the same bits.
-
-    It costs more than an allreduce: a rank computes its parts one after the other, smaller than they could be, and
-    sends all numbers in each round, where MPI's own way sends half of what is left.
-    """
-
-    def __init__(self, comm: Any, timeout: float, parts: int) -> None:
-        super().__init__(comm, timeout)
-        self.parts = parts
-        if any(count & (count - 1) for count in (parts, self.size)) or parts < self.size:
-            wanted = "powers of two, and at least one part a rank"
-            raise ValueError(f"distributed: parts and ranks must be {wanted}; got {parts} parts, {self.size} ranks")
-
-    def part_of(self, plan: Plan) -> Plan:
-        """Return the plan for one part of a batch.
-
-        Raises:
-            ValueError: a layer takes means over the whole batch, which is never in one place.
-        """
-        for step in plan.steps:
-            if isinstance(step, BatchNormalization):
-                raise ValueError(f"{step}: it needs the whole batch at once; train without parts=")
-        return part_of(plan, self)
-
-    def train_step(
-        self,
-        plan: Any,
-        optimizer: Any,
-        params: dict[str, np.ndarray],
-        x: np.ndarray,
-        y: np.ndarray,
-        rng: np.random.Generator,
-        weights: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Take one step as `Ranks` do, part by part."""
-        first, N = self.position(len(x))
-        each = self.parts // self.size
-        bounds = [N * i // self.parts - first for i in range(self.rank * each, (self.rank + 1) * each + 1)]
-        if bounds[0] or bounds[-1] != len(x):
-            raise ValueError(f"{self.names[self.rank]} has rows of its own; parts= needs batches cut into equal parts")
-        found, drawn = [], rng.bit_generator.state
-        for rows in map(slice, bounds[:-1], bounds[1:]):
-            rng.bit_generator.state = drawn  # each part draws for the whole batch
-            here = slice(first + rows.start, first + rows.stop)
-            output, caches = plan.forward(x[rows], training=True, rng=RowsOfDraw(rng, here, N))
-            some = None if weights is None else weights[rows]
-            totals, dy = plan.score_and_slope(y[rows], output, some, N)
-            states = list(caches)
-            _, grads = plan.backward(dy, caches)
-            found.append((totals, np.concatenate([g.ravel() for g in grads.values()])))
-        totals, flat = (self.sum(add_up(list(arrays))) for arrays in zip(*found, strict=True))
-        with delay_interrupt():
-            plan.update_state(states)
-            optimizer.update(params, plan.gradients_of(flat, grads, params))
-        return totals
-
-    def sum(self, array: np.ndarray) -> np.ndarray:
-        """Return the sum of the ranks' arrays, on every rank, by recursive doubling."""
-        bit = 1
-        while bit < self.size:
-            theirs, other = np.empty_like(array), self.rank ^ bit
-            for request in (self.comm.Irecv(theirs, other), self.comm.Isend(array, other)):
-                self.wait(request)
-            array += theirs
-            bit *= 2
-        return array
-
-
-def add_up(arrays: list[np.ndarray]) -> np.ndarray:
-    """Return the sum of a power of two of arrays: neighbours first, then the sums of neighbours, and so on."""
-    while len(arrays) > 1:
-        arrays = [a + b for a, b in zip(arrays[::2], arrays[1::2], strict=True)]
-    return arrays[0]
-
-
 # ------------------------------------------------------------------ to begin
 
 _ranks = Ranks()
@@ -419,7 +242,7 @@ def start(timeout: float = 300.0, parts: int | None = None) -> Ranks:
         timeout: how many seconds a rank waits for another; longer than whatever one rank does alone, such as a callback
             on rank 0, or the compiling of kernels.
         parts: into how many parts to cut each batch, a power of two, so that 1, 2, 4 ... ranks train alike to the bit
-            (see `RanksInOrder`); None cuts it by ranks, which is faster, and alike up to rounding.
+            (see ranks_in_order.py); None cuts it by ranks, which is faster, and alike up to rounding.
 
     Raises:
         ImportError: there are several processes, but no mpi4py.
@@ -436,8 +259,12 @@ def start(timeout: float = 300.0, parts: int | None = None) -> Ranks:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
             warnings.simplefilter("ignore")
     comm = comm if comm and comm.size > 1 else None
-    parts = parts and check_count("distributed.start: parts", parts)
-    _ranks = RanksInOrder(comm, timeout, parts) if parts else Ranks(comm, timeout)
+    if parts is None:
+        _ranks = Ranks(comm, timeout)
+    else:
+        from npcnn.ranks_in_order import RanksInOrder
+
+        _ranks = RanksInOrder(comm, timeout, check_count("distributed.start: parts", parts))
     return _ranks
 
 
@@ -472,12 +299,16 @@ def processes_here(comm: Any) -> int:
     return sum(bool(each & threads.cpu_set()) for each in sets)
 
 
-def settings(thing: Any) -> str:
-    """Return of what class something is, and those of its attributes that are numbers, texts and the like."""
-    kinds = int | float | str | tuple | None
-    plain = {key: value for key, value in vars(thing).items() if isinstance(value, kinds)}
+def settings(thing: Any) -> dict[str, Any]:
+    """Return of what class something is, its attributes that are numbers, texts and the like, and its shapes."""
+    plain = {key: value for key, value in vars(thing).items() if isinstance(value, int | float | str | tuple | None)}
     shapes = {key: w.shape for key, w in getattr(thing, "params", {}).items()}
-    return f"{type(thing).__name__} {plain | shapes}"
+    return {"class": type(thing).__name__, **plain, **shapes}
+
+
+def without(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of one that the other has not alike."""
+    return {key: value for key, value in one.items() if other.get(key) != value}
 
 
 def stop_all(kind: type[BaseException], error: BaseException, trace: Any) -> None:

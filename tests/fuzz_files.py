@@ -6,6 +6,7 @@ kept, with the command that reads it again. Each file depends on its kind, the s
 
 import argparse
 import contextlib
+import copy
 import functools
 import gzip
 import io
@@ -172,7 +173,7 @@ def changed_json(choose, data):
         other = functools.reduce(lambda part, key: part[key], choose.choice(all_places), value)
         match choose.choice(["odd", "odd", "other", "scale", "delete", "many"]):
             case "odd":
-                holder[last] = choose.choice(ODD_VALUES)
+                holder[last] = copy.deepcopy(choose.choice(ODD_VALUES))  # it may itself be changed next
             case "other":
                 holder[last] = json.loads(json.dumps(other))
             case "scale" if isinstance(holder[last], int | float):

@@ -2,7 +2,10 @@
 
 import ast
 import doctest
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from npcnn.layers.activation import ACTIVATIONS
 ROOT = Path(__file__).parents[1]
 LESSON = sorted(ROOT.glob("docs/*.md"))
 CHAPTERS = [page for page in LESSON if page.name != "README.md"]
+
+BIN = Path(sys.executable).parent  # where mpich puts mpiexec
 
 each_page = pytest.mark.parametrize("page", LESSON, ids=lambda page: page.name)
 each_chapter = pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
@@ -27,6 +32,21 @@ def blocks(page, language):
 def test_python_in_the_lesson_prints_what_it_says(page):
     failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert tried > 0 and failed == 0
+
+
+@pytest.mark.skipif(not (BIN / "mpiexec").exists(), reason="there is no mpiexec beside this Python: npcnn[mpi]")
+def test_commands_in_the_lesson_print_what_it_says(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    console = "".join(text for page in LESSON for text in blocks(page, "console"))
+    commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE)
+    assert len(commands) > 2
+    for command, printed in commands:
+        if command.startswith("cat "):
+            (tmp_path / command.split()[1]).write_text(printed, encoding="utf-8")
+        else:
+            run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
+            done = subprocess.run(command.split(), **run)
+            assert done.stdout == printed, done.stderr
 
 
 def test_sums_that_are_written_out_are_right():
@@ -66,7 +86,7 @@ def test_every_test_that_is_named_exists(page):
 
 @each_chapter
 def test_numbers_with_a_decimal_point_are_in_the_python_of_the_same_page(page):
-    prose = re.sub(r"^```(pycon|python)\n.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```(pycon|python|console)\n.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert decimals(prose) <= decimals("".join(blocks(page, "pycon")))
 
 

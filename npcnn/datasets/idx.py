@@ -42,7 +42,9 @@ def read_idx(path: Path, item_shape: tuple[int, ...], count: int | None = None) 
     zipped = path.suffix == ".gz"
     with gzip.open(path) if zipped else open(path, "rb") as file:
         try:
-            shape = _read_shape(path, file, item_shape)
+            shape = read_idx_header(path, file, 1 + len(item_shape))
+            if shape[1:] != item_shape:
+                raise FileFormatError(f"{path}: holds items of shape {shape[1:]}, must be {item_shape}")
             return read_items(file, str(path), shape, count, path.stat().st_size, DEFLATE_RATIO if zipped else 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise FileFormatError(f"{path}: damaged gzip file: {error}") from None
@@ -75,8 +77,8 @@ def read_items(
     return items[:size].reshape(shape)
 
 
-def _read_shape(path: Path, file: IO[bytes] | io.BufferedIOBase, item_shape: tuple[int, ...]) -> tuple[int, ...]:
-    ndim = 1 + len(item_shape)
+def read_idx_header(path: Path, file: IO[bytes] | io.BufferedIOBase, ndim: int) -> tuple[int, ...]:
+    """Return the shape (N, ...) that the file's header promises, of unsigned bytes in so many dimensions."""
     header = file.read(4 + 4 * ndim)
     magic = bytes([0, 0, UNSIGNED_BYTE, ndim])
     if header[:4] != magic:
@@ -84,9 +86,7 @@ def _read_shape(path: Path, file: IO[bytes] | io.BufferedIOBase, item_shape: tup
         raise FileFormatError(f"{path}: not an IDX file of unsigned bytes in {ndim} dimensions: {begin}")
     if len(header) < 4 + 4 * ndim:
         raise FileFormatError(f"{path}: truncated after {len(header)} of the header's {4 + 4 * ndim} bytes")
-    count, *sizes = struct.unpack(f">{ndim}I", header[4:])
-    if tuple(sizes) != item_shape:
-        raise FileFormatError(f"{path}: holds items of shape {tuple(sizes)}, must be {item_shape}")
-    if count == 0:
+    shape = struct.unpack(f">{ndim}I", header[4:])
+    if shape[0] == 0:
         raise FileFormatError(f"{path}: holds no items")
-    return (count, *item_shape)
+    return shape

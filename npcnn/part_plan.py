@@ -1,0 +1,104 @@
+"""What a model does to some rows of a batch, where other ranks have the others (see distributed.py)."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from npcnn.layers.batch_normalization import BatchNormalization
+from npcnn.layers.layer import Layer
+from npcnn.training import Gradients, Plan, penalties
+
+
+def part_of(plan: Plan, ranks: Any) -> "PartPlan":
+    """Return the plan for some rows of a batch, on one of these ranks."""
+    steps = [part_of_step(step, ranks) for step in plan.steps]
+    return PartPlan(steps, plan.dtype, plan.loss, plan.metrics, plan.joined, plan)
+
+
+def part_of_step(step: Layer, ranks: Any) -> Layer:
+    """Return a step that knows of the other ranks' rows as far as it must; it shares its parameters with `step`."""
+    part: Any = copy.copy(step)
+    part.kernel_regularizer = part.bias_regularizer = None  # `PartPlan.gradients_of` adds the penalty, once
+    if isinstance(step, BatchNormalization):
+        part.channel_mean = partial(mean_over_ranks, ranks)
+    if step.draws:
+        part.forward = partial(draw_for_all, step)
+    return part
+
+
+def mean_over_ranks(ranks: Any, array: np.ndarray) -> np.ndarray:
+    """Return the mean over all axes but the last, and over all ranks; as `BatchNormalization.channel_mean`."""
+    rows = array.reshape(-1, array.shape[-1])
+    total = ranks.sum(np.append(rows.sum(axis=0, dtype=np.float64), len(rows)))
+    return (total[:-1] / total[-1]).astype(array.dtype)
+
+
+def draw_for_all(step: Any, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, Any]:
+    """Go forward through a layer that draws random numbers, as it would on the whole batch."""
+    own = getattr(step, "seed", None)
+    if own is not None and rng is not None:
+        rng = RowsOfDraw(np.random.default_rng([own, int(step.steps)]), rng.rows, rng.N)
+    if rng is not None and (getattr(step, "noise_shape", None) or (None,))[0] == 1:
+        rng = rng.rng  # one draw for the whole batch
+    plain = copy.copy(step)
+    plain.seed = None
+    return type(step).forward(plain, x, training, rng)
+
+
+@dataclass
+class RowsOfDraw:
+    """Random numbers for some rows of a batch: those that one process would draw for these rows."""
+
+    rng: np.random.Generator
+    rows: slice
+    N: int
+
+    def random(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
+        """Return uniform random numbers from 0 to 1."""
+        return self.rng.random((self.N, *shape[1:]), dtype)[self.rows]
+
+    def standard_normal(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
+        """Return normally distributed random numbers."""
+        return self.rng.standard_normal((self.N, *shape[1:]), dtype)[self.rows]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"with several ranks, a layer draws by rng.random or rng.standard_normal, not by {name}")
+
+
+@dataclass
+class PartPlan(Plan):
+    """What a model does to some rows of a batch, given how the whole of it is dealt with."""
+
+    whole: Any
+
+    def forward(self, x: np.ndarray, training: bool = False, rng: Any = None) -> tuple[np.ndarray, list[Any]]:
+        """Do as `Plan.forward`, and let `whole` look at it."""
+        output, caches = super().forward(x, training, rng)
+        if training and len(x):
+            self.whole.look(x, caches)
+        return output, caches
+
+    def score(self, y: Any, output: np.ndarray, weights: Any = None) -> tuple[np.ndarray, Any]:
+        """Return what `Plan.score` does; `whole` knows the penalties on weights."""
+        return self.whole.score(y, output, weights)
+
+    def score_and_slope(self, y: Any, output: np.ndarray, weights: Any, N: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the totals of some rows, and the gradient of the mean over all N with respect to their output."""
+        if not len(output):
+            return np.zeros((1 + len(self.metrics), 2)), output
+        totals, cache = self.score(y, output, weights)
+        return totals, self.loss.backward(cache) * (len(output) / N)
+
+    def gradients_of(self, flat: np.ndarray, shapes: Gradients, params: dict[str, np.ndarray]) -> Gradients:
+        """Return the gradients that stand one behind the other in `flat`, and those of the penalties with them."""
+        ends = np.cumsum([g.size for g in shapes.values()])[:-1]
+        cut = zip(shapes.items(), np.split(flat, ends), strict=True)
+        grads = {key: part.reshape(g.shape) for (key, g), part in cut if key in params}
+        for step in self.whole.steps:
+            for key, penalty in penalties(step).items():
+                grads[f"{step.name}/{key}"] += penalty.gradient(step.params[key])
+        return grads
