@@ -28,7 +28,12 @@ SHORTEST = 0.05  # seconds; tasks that take less are repeated until they take as
 
 
 def mnist_model(
-    kernels: str, threads: int | None = None, size: int = 28, filters: tuple[int, int] = (32, 64), seed: int = 0
+    kernels: str,
+    threads: int | None = None,
+    size: int = 28,
+    filters: tuple[int, int] = (32, 64),
+    seed: int = 0,
+    units: int = 128,
 ) -> Sequential:
     """Return the model of examples/train_mnist.py, compiled, for images of size x size."""
     model = Sequential(
@@ -39,7 +44,7 @@ def mnist_model(
             layers.Conv2D(filters[1], 3, activation="relu"),
             layers.MaxPool2D(2),
             layers.Flatten(),
-            layers.Dense(128, activation="relu"),
+            layers.Dense(units, activation="relu"),
             layers.Dense(10, activation="softmax"),
         ],
         kernels=kernels,
@@ -177,7 +182,7 @@ def machine() -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     cpus = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
     versions = {"python": platform.python_version(), "npcnn": __version__}
-    for package in ("numpy", "numba", "keras", "tensorflow-cpu", "tensorflow", "torch"):
+    for package in ("numpy", "numba", "keras", "tensorflow-cpu", "tensorflow", "torch", "mpi4py", "mpich"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

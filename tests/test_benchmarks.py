@@ -7,6 +7,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -52,7 +53,7 @@ def modules(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    """A function (name, *options, how=in_this_process) -> what the benchmark printed, and its JSON.
+    """A function (name, *options, how=in_this_process, file=name) -> what the benchmark printed, and its JSON.
 
     The JSON alone must be enough to print the tables and draw the pictures, and say nothing of this machine's folders.
     """
@@ -60,8 +61,8 @@ def run(tmp_path):
     def pictures():
         return {path.name: path.read_bytes() for path in tmp_path.glob("*.png")}
 
-    def run(name, *options, how=in_this_process):
-        script, file = ROOT / "benchmarks" / f"{name}.py", tmp_path / f"{name}.json"
+    def run(name, *options, how=in_this_process, file=None):
+        script, file = ROOT / "benchmarks" / f"{name}.py", tmp_path / f"{file or name}.json"
         printed = how(script, "--data", SAMPLE, "--output-dir", tmp_path, *options)
         drawn, text = pictures(), file.read_text()
         assert drawn and all(picture.startswith(b"\x89PNG") for picture in drawn.values())
@@ -235,3 +236,124 @@ def test_short_data_is_repeated_and_says_so(modules):
     assert x.shape == (4500, 28, 28, 1) and len(y) == 4500 and len(x_test) == len(y_test) == 10
     np.testing.assert_array_equal(x[:500], x[4000:])
     assert said == "sample, 4,500 digits to train on and 10 to test on, made of 4,000 and 1,000 by repeating them"
+
+
+# ------------------------------------------------------------------ more than one machine
+
+MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+
+
+@pytest.fixture
+def model_of(modules):
+    """The cost model, and a model on it: 1600 x 128 of 225,034 weights in its largest layer, 0.1 ms an image."""
+    costs = modules("distributed_model")
+
+    def work(**changed):
+        plain = {"fixed": 1e-3, "per_image": 1e-4, "overlap": 0.0, "multiply_add": 0.0}
+        sizes = {"parameters": 225_034, "dense": 206_218, "largest": (1600, 128)}
+        return costs.Work(**plain | sizes | changed)
+
+    return costs, work
+
+
+def test_one_node_does_not_communicate(model_of):
+    costs, work = model_of
+    network = costs.Network(latency=1.0, bandwidth=1.0)
+    for allreduce in (*costs.ALLREDUCE.values(), costs.allgather):
+        assert allreduce(network, 1, 1e6) == 0
+    for step in (costs.plain, costs.overlapped, costs.factored, costs.best):
+        assert step(work(), network, 1, 64) == work().compute(64) == pytest.approx(7.4e-3)
+        assert costs.strong(step, work(), network, 1, 64) == costs.weak(step, work(), network, 1, 64) == 1
+
+
+def test_an_allreduce_takes_as_many_rounds_and_bytes_as_its_algorithm(model_of):
+    costs, _ = model_of
+    network = costs.Network(latency=1e-3, bandwidth=1e6)  # so 1,000 bytes take a millisecond
+    milliseconds = {
+        name: [1e3 * allreduce(network, nodes, 8000) for nodes in (2, 4, 8)]
+        for name, allreduce in {**costs.ALLREDUCE, "allgather": costs.allgather}.items()
+    }
+    assert milliseconds == {
+        "ring": pytest.approx([2 + 8, 6 + 12, 14 + 14]),
+        "halving and doubling": pytest.approx([2 + 8, 4 + 12, 6 + 14]),
+        "recursive doubling": pytest.approx([1 + 8, 2 + 16, 3 + 24]),
+        "allgather": pytest.approx([1 + 8, 2 + 24, 3 + 56]),
+    }
+
+
+def test_messages_that_fit_behind_the_backward_pass_of_the_convolutions_cost_nothing(model_of):
+    costs, work = model_of
+    network = costs.Network(latency=0.0, bandwidth=4e6)  # a million numbers a second; with two nodes each is sent once
+    late, early = 225_034 - 206_218, 206_218
+    for overlap, exposed in ((0, late + early), (1e-3, late + early - 64_000), (1.0, late)):
+        step = costs.overlapped(work(overlap=overlap), network, 2, 64)
+        assert step == pytest.approx(work().compute(64) + exposed / 1e6)
+    factored = costs.factored(work(overlap=1.0), network, 2, 64)
+    assert factored == pytest.approx(work().compute(64) + (225_034 - 1600 * 128) / 1e6)
+    assert costs.best(work(overlap=1e-3), network, 2, 64, (costs.plain, costs.overlapped)) == costs.overlapped(
+        work(overlap=1e-3), network, 2, 64
+    )
+
+
+def test_factors_pay_while_the_global_batch_is_small_and_multiplying_them_is_cheap(model_of):
+    costs, work = model_of
+    network = costs.Network(latency=0.0, bandwidth=1e8)
+    # p B (C + U) < 2 C U, that is a global batch below 237
+    assert [costs.largest_factored(work(), network, nodes) for nodes in (2, 4, 64, 512)] == [118, 59, 3, 0]
+    sent, saved = 4 * 64 * 1728 / 1e8, 4 * 1600 * 128 / 1e8
+    gain = costs.plain(work(), network, 2, 64) - costs.factored(work(), network, 2, 64)
+    assert gain == pytest.approx(saved - sent)
+    dear = work(multiply_add=gain / (64 * 1600 * 128))
+    assert costs.factored(dear, network, 2, 64) == pytest.approx(costs.plain(dear, network, 2, 64))
+
+
+def test_on_a_perfect_network_only_the_fixed_time_of_a_step_costs_efficiency(model_of):
+    costs, work = model_of
+    perfect = costs.Network(latency=0.0, bandwidth=float("inf"))
+    assert costs.weak(costs.plain, work(), perfect, 1024, 64) == 1
+    assert costs.strong(costs.plain, work(fixed=0.0), perfect, 1024, 8192) == pytest.approx(1)
+    # 1 + 819.2 ms on one node; on 1,024, 1 + 0.8 ms each
+    assert costs.strong(costs.plain, work(), perfect, 1024, 8192) == pytest.approx(820.2 / 1024 / 1.8)
+
+
+def test_the_line_of_smallest_relative_errors_is_never_negative(model_of):
+    costs, _ = model_of
+    assert costs.fit_line([8, 32, 128], [2 + 3 * 8, 2 + 3 * 32, 2 + 3 * 128]) == pytest.approx((2, 3))
+    assert costs.fit_line([1, 2], [1, 3]) == pytest.approx((0, (1 + 2 / 3) / (1 + 4 / 9)))
+    assert costs.fit_line([1, 2], [3, 1]) == pytest.approx(((1 / 3 + 1) / (1 / 9 + 1), 0))
+
+
+def test_distributed_compares_ranks_and_predicts_from_what_it_measured(run, modules, monkeypatch):
+    monkeypatch.setattr(modules("common"), "SHORTEST", 0.001)
+    with_mpi = MPIEXEC and importlib.util.find_spec("mpi4py")
+    ranks = ["1", "2"] if with_mpi else ["1"]
+    sizes = ["--images", "64", "--batch-sizes", "32", "--wider", "1", "--local-batch", "16"]
+    printed, found = run("distributed", "--rounds", "1", "--ranks", *ranks, *sizes)
+    assert list(found["epoch"]) == ranks
+    assert all(list(epoch) == ["warm-up", "32"] for epoch in found["epoch"].values())
+    assert f"{64 / found['epoch']['1']['32']['median']:,.0f} |" in printed
+    assert ("here" in found) == bool(with_mpi) == ("| 65,536 KB |" in printed)
+    work = found["steps"]["this model"]["work"]
+    assert (work["parameters"], work["dense"], work["largest"]) == (225_034, 206_218, [1600, 128])
+    assert found["steps"]["this model"]["multiply_adds"] == 2_631_040
+    costs = modules("distributed_model")
+    network = costs.NETWORKS["1 Gbit Ethernet"]
+    predicted = [costs.weak(costs.plain, costs.Work(**work), network, 2**i, 16) for i in range(1, 11)]
+    assert found["efficiency"]["this model"]["weak"]["1 Gbit Ethernet, plain"] == pytest.approx(predicted, rel=1e-4)
+    line = re.search(
+        r"225,034 parameters, local batch 16\..*?\| 1 Gbit Ethernet, plain +\|(.*?)\n", printed, re.DOTALL
+    )[1]
+    assert re.findall(r"(\d+) %", line) == [f"{100 * efficiency:.0f}" for efficiency in predicted]
+
+
+def test_distributed_trains_at_every_batch_size_by_every_rule(run, modules):
+    options = ["--accuracy", "--epochs", "1", "--batch-sizes", "64", "2048"]
+    printed, found = run("distributed", *options, file="distributed_accuracy")
+    accuracy = found["accuracy"]
+    assert list(accuracy) == ["SGD with momentum, linear", "Adam, linear", "Adam, square root"]
+    assert accuracy["Adam, linear"]["64"] == accuracy["Adam, square root"]["64"] > [0.8]  # k is 1
+    for rule in accuracy.values():
+        assert list(rule) == ["64", "2048"]
+        assert f"{100 * rule['2048'][0]:.2f} %" in printed
+    rate = modules("distributed_accuracy").learning_rate(0.1, 0.5, steps=4)
+    assert [rate(step) for step in (0, 1, 2, 4, 1000)] == pytest.approx([0.1, 0.2, 0.3, 0.5, 0.5])
