@@ -1,10 +1,12 @@
 """What several test files share: a seeded random generator, a few hundred real digits, and small models."""
 
+import gc
 import os
 import shutil
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from npcnn import Sequential, layers
 from npcnn.kernels import RUNGS
@@ -23,6 +25,14 @@ def new_memory_is_not_a_number():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(np, "empty", filled)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def processes_share_the_cores():
+    """BLAS has a thread a core, which loops while it waits: those of two processes would keep each other from work."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    with threadpool_limits(max(1, (os.cpu_count() or 1) // processes), user_api="blas"):
         yield
 
 
@@ -97,6 +107,13 @@ def optimizer(request):
 def stack(request):
     """Layers to save, for images (9, 8, 2); new ones for every test."""
     return [type(layer)(**layer.get_config()) for layer in request.param]
+
+
+def pytest_collection_finish():
+    """What is imported and collected by now stays: the search for garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def pytest_addoption(parser):

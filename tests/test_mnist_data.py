@@ -304,22 +304,22 @@ def test_images_and_labels_that_do_not_fit_are_refused(data, tmp_path, wrong, wo
             mnist.load_data(tmp_path / source)
 
 
-@pytest.mark.parametrize("labels, words", [(300, "1,300,000 images for 300 labels"), (1_300_000, "bytes may hold")])
+@pytest.mark.parametrize("labels, words", [(300, "130,000 images for 300 labels"), (130_000, "bytes may hold")])
 @pytest.mark.parametrize("source", ["folder", "mnist.npz"])
-def test_a_million_blank_images_in_a_megabyte_are_refused_before_they_are_unpacked(tmp_path, labels, words, source):
+def test_a_hundred_megabytes_of_blank_images_in_a_small_file_are_refused_unread(tmp_path, labels, words, source):
     many = {TRAIN_IMAGES: np.zeros((1, 28, 28), np.uint8), TRAIN_LABELS: np.zeros(labels, np.uint8)}
     write(tmp_path / "folder", DIGITS | many)
     write_keras_file(tmp_path / "mnist.npz", DIGITS | many)
-    header = struct.pack(">4I", 0x803, 1_300_000, 28, 28)
+    header = struct.pack(">4I", 0x803, 130_000, 28, 28)
     with gzip.open(tmp_path / "folder" / f"{TRAIN_IMAGES}.gz", "wb", 1) as file:
-        file.writelines([header, *[bytes(28 * 28 * 1000)] * 1300])
+        file.writelines([header, *[bytes(28 * 28 * 1000)] * 130])
     with zipfile.ZipFile(tmp_path / "mnist.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for key, array in zip(mnist.KEYS, (DIGITS | many).values(), strict=True):
             with archive.open(f"{key}.npy", "w") as file:
                 if key == "x_train":
-                    description = {"descr": "|u1", "fortran_order": False, "shape": (1_300_000, 28, 28)}
+                    description = {"descr": "|u1", "fortran_order": False, "shape": (130_000, 28, 28)}
                     np.lib.format.write_array_header_1_0(file, description)
-                    file.writelines([bytes(28 * 28 * 1000)] * 1300)
+                    file.writelines([bytes(28 * 28 * 1000)] * 130)
                 else:
                     np.lib.format.write_array(file, array)
     tracemalloc.start()

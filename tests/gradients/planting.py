@@ -86,13 +86,13 @@ def replaced(module, old, new):
     return source.replace(old, new)
 
 
-def first_failure(test, rung=None):
-    """Run "file::function" for all its cases, or those with `rung`, until one fails.
+def first_failure(test, argument=None):
+    """Run "file::function" for all its cases, or those with `argument` among theirs, until one fails.
 
     Return its number and the failure's text, or None.
     """
-    cases = [i for i, case in enumerate(parameters(function_of(test))) if rung in (None, case.get("rung", rung))]
-    assert cases, f"{test} has no case with rung {rung}"
+    cases = [i for i, case in enumerate(parameters(function_of(test))) if argument in (None, *map(str, case.values()))]
+    assert cases, f"{test} has no case with {argument}"
     return next(((i, text) for i in cases if (text := failure(test, i))), None)
 
 
