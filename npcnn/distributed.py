@@ -282,6 +282,9 @@ def world() -> Any:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # the latter where there is no MPI library
+        if any(os.environ.get(name, "0") != "0" for name in LAUNCHED):
+            time.sleep(1)  # rank 0 says it
+            raise SystemExit(1) from None
         how = 'pip install "npcnn[mpi]" brings it and mpiexec'
         raise ImportError(f"several processes need mpi4py: {how} ({error})") from None
     size = os.environ.get("PMI_SIZE") or os.environ.get("OMPI_COMM_WORLD_SIZE")

@@ -455,7 +455,7 @@ def alike(folder):
         found["parts"] = {training.__name__: train(training) for training in IN_PARTS}
         found["sum in order"] = ranks.sum(numbers(ranks.rank))
         found["slow"] = slow_callback()
-        found["rows of its own"] = refused(lambda: train(batches_of_which_each_rank_reads_its_rows))
+        found["rows of its own"] = refused(lambda: compiled(classifier()).fit(OwnPart(*images(), ranks), verbose=0))
         found["batch normalization in parts"] = refused(lambda: train(batch_normalization))
     model, data, options = plain()
     model.fit(*data, verbose=2, **options)
@@ -534,10 +534,10 @@ def long_training(folder, fault=FAULTS["none"], at=0):
 def faulty(fault, folder, rank, parts, at):
     """Train, and let loading batch number `at` go wrong on a rank."""
     (folder / f"process {os.getpid()}").touch()
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by which mpiexec -disable-auto-cleanup tells of another's end
     if fault == "no mpi4py":
         sys.modules["mpi4py"] = None
     ranks = distributed.start(timeout=3, parts=parts or None)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by which mpiexec -disable-auto-cleanup tells of another's end
     model, history = long_training(folder, FAULTS[fault if ranks.rank == rank else "none"], at)
     (folder / f"ended-{ranks.rank}").write_bytes(pickle.dumps((model.get_weights(), history.interrupted)))
     if ranks.rank == 0:

