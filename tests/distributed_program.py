@@ -537,7 +537,6 @@ def faulty(fault, folder, rank, parts, at):
     if fault == "no mpi4py":
         sys.modules["mpi4py"] = None
     ranks = distributed.start(timeout=3, parts=parts or None)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by which mpiexec -disable-auto-cleanup tells of another's end
     model, history = long_training(folder, FAULTS[fault if ranks.rank == rank else "none"], at)
     (folder / f"ended-{ranks.rank}").write_bytes(pickle.dumps((model.get_weights(), history.interrupted)))
     if ranks.rank == 0:

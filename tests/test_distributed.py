@@ -31,18 +31,18 @@ U = np.finfo("float32").eps / 2  # the largest relative error of a rounding
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}  # in double precision; a mistake would be larger
 
 
-def command(ranks, *arguments, flags=()):
+def command(ranks, *arguments):
     """Return what starts so many ranks."""
     script = Path(program.__file__)
-    return [MPIEXEC, *flags, "-n", str(ranks), sys.executable, str(script), *map(str, arguments)]
+    return [MPIEXEC, "-n", str(ranks), sys.executable, str(script), *map(str, arguments)]
 
 
-def start(*arguments, **options):
+def start(*arguments):
     """Start mpiexec with this npcnn."""
     root = Path(__file__).parent.parent
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    return subprocess.Popen(command(*arguments, **options), text=True, env=env, **pipes)
+    return subprocess.Popen(command(*arguments), text=True, env=env, **pipes)
 
 
 def end(process):
@@ -289,10 +289,10 @@ def test_rank_0_evaluates_predicts_and_saves_while_no_other_does(ran, alone, siz
         ("labels", "another data: 22 examples with the checksum "),
         ("count", "another data: 24 examples"),
         ("validation", "another validation data: 7 examples with the checksum "),
-        ("layers", "has another layer 1: ReLU"),
-        ("rate", "has another layer 1: Dropout"),
-        ("optimizer", "has another optimizer: SGD"),
-        ("learning rate", "has another optimizer: SGD"),
+        ("layers", "has another layer 1: {'class': 'ReLU'"),
+        ("rate", "has another layer 1: {'rate': 0.65}; rank 0 has {'rate': 0.4}"),
+        ("optimizer", "has another optimizer: {'class': "),
+        ("learning rate", "has another optimizer: {'_learning_rate': 1.1}; rank 0 has {'_learning_rate': 0.1}"),
         ("metrics", "has another metrics: ['accuracy']; rank 0 has []"),
         ("epochs", "has another fit: (2, "),
         ("version", "has another version of npcnn: "),
@@ -374,10 +374,10 @@ def never_stopped(tmp_path):
     return train
 
 
-def fault(folder, what, rank=1, *, ranks=2, parts=program.PARTS, flags=(), at=None):
+def fault(folder, what, rank=1, *, ranks=2, parts=program.PARTS, at=None):
     """Start a training in which something goes wrong on a rank at some batch; return exit code, stdout, stderr."""
     at = at or random.Random(what).randint(5, 18)
-    ended = end(start(ranks, what, folder, rank, parts, at, flags=flags))
+    ended = end(start(ranks, what, folder, rank, parts, at))
     processes = [int(path.name.split()[1]) for path in folder.glob("process *")]
     until = time.monotonic() + 20
     while any(map(is_running, processes)) and time.monotonic() < until:
@@ -402,7 +402,6 @@ NOT_COME = "has not come to step "
 SILENT = [
     ("killed", 1, {}, ""),  # mpiexec says so, and ends all others
     ("killed", 0, {"ranks": 4}, ""),
-    ("killed", 1, {"flags": ["-disable-auto-cleanup"]}, NOT_COME),
     ("stopped", 0, {"ranks": 4}, NOT_COME),
     ("hangs", 1, {}, NOT_COME),
     ("exits", 1, {}, NOT_COME),
@@ -422,7 +421,9 @@ def test_after_a_fault_on_one_rank_the_training_goes_on_to_the_bits_it_would_hav
     if what == "fails":
         assert ended[2].count("LookupError: no such image") == 1
     if what == "full":
-        assert ended[2].count("OSError: [Errno 27] cannot be saved: ") == 1 and not list((tmp_path / "backup").glob(".*"))
+        assert ended[2].count("OSError: [Errno 27] cannot be saved: ") == 1 and not list(
+            (tmp_path / "backup").glob(".*")
+        )
     assert_same(finish(tmp_path), never_stopped())
     assert not list((tmp_path / "backup").glob(".*"))  # what was half written is removed
 
