@@ -202,18 +202,11 @@ class Trainer:
                 params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
                 hooks = CallbackList(callbacks, self, params, last=History())
             claim(self.optimizer, self)
-            fit = {
-                "epochs": epochs,
-                "initial_epoch": initial_epoch,
-                "shuffle": shuffle,
-                "validation_freq": validation_freq,
-            }
-            rate = {} if ranks.size == 1 else {"learning rate": float(getattr(self.optimizer, "learning_rate", 0))}
-            facts = {"data": train.summary(), "batch": train.first, "batches": (train.size, train.steps)}
+            facts = {"data": train.summary(), "first batch": train.first, "batches": (train.size, train.steps)}
             if valid:
                 facts |= {"validation data": valid.summary(), "validation batches": (valid.size, valid.steps)}
-            distributed.check_alike(ranks, self, {**facts, **rate, "fit": fit})
-            ranks.interrupted = False
+            fit = {"epochs": (initial_epoch, epochs), "shuffle": shuffle, "validation_freq": validation_freq}
+            distributed.check_alike(ranks, self, {**facts, "fit": fit})
             for batches in filter(None, (train, valid)):
                 batches.rows = ranks.rows
 

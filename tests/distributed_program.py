@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import npcnn
-from npcnn import Sequential, distributed, layers, optimizers
+from npcnn import Sequential, distributed, layers, optimizers, regularizers
 from npcnn.callbacks import BackupAndRestore, Callback, EarlyStopping, LearningRateScheduler
 from npcnn.losses import MeanSquaredError
 from npcnn.threads import available_cpus
@@ -222,6 +222,19 @@ def callback(**hooks):
     return made
 
 
+def rate_set_before_each_step():
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 0.1 / (batch + 1)
+
+    warm_up = callback(on_train_batch_begin=on_train_batch_begin)
+    return compiled(classifier(), optimizers.SGD(0.1)), images(), {"batch_size": 8, "callbacks": [warm_up]}
+
+
+def nothing_to_learn():
+    model = Sequential([layers.Input((3, 1, 1)), layers.Flatten(), layers.Softmax()], dtype="float64", seed=0)
+    return compiled(model), (images(9)[0][:, :3, :1], images(9)[1]), {"batch_size": 4}
+
+
 def rate_of_each_step():
     def on_train_batch_end(self, batch, logs=None):
         self.model.optimizer.learning_rate = 0.1 / (batch + 1)
@@ -278,7 +291,9 @@ ALIKE = [
     scheduled_rate,
     early_stopping,
     rate_of_each_epoch,
+    rate_set_before_each_step,
     rate_of_each_step,
+    nothing_to_learn,
     stopped_within_an_epoch,
     weights_changed_between_epochs,
     integers,
@@ -377,6 +392,14 @@ def differing(ranks):
 
         fit(callbacks=[callback(on_train_batch_end=on_train_batch_end)])
 
+    def given(seed=0, count=3):
+        x, y = images(24, seed=seed)
+        return ((x[i * 8 : i * 8 + 8], y[i * 8 : i * 8 + 8]) for i in range(count))
+
+    def rate_of_dropout(self, epoch, logs=None):
+        self.model.layers[1].rate = 0.9
+
+    changes_dropout = callback(on_epoch_begin=rate_of_dropout)
     return {
         "data": refused(lambda: fit(data=images(seed=int(odd)))),
         "labels": refused(lambda: fit(data=(images()[0], images(seed=int(odd))[1]))),
@@ -388,10 +411,32 @@ def differing(ranks):
         "learning rate": refused(lambda: fit(compiled(classifier(), optimizers.SGD(0.1 + odd)))),
         "metrics": refused(lambda: fit(compiled(classifier(), metrics=["accuracy"] * odd))),
         "epochs": refused(lambda: fit(epochs=1 + odd)),
+        "batch size": refused(lambda: fit(batch_size=8 + odd)),
+        "class weight": refused(lambda: fit(class_weight={0: 1.0 + odd})),
+        "regularizer": refused(lambda: fit(compiled(classifier(kernel_regularizer=regularizers.L2(0.1 + odd))))),
+        "first batch": refused(lambda: fit(data=(given(seed=int(odd)), None), batch_size=None)),
+        "number of batches": refused(lambda: fit(data=(given(count=3 - odd), None), batch_size=None)),
+        "dropout": refused(lambda: fit(compiled(classifier(layers.Dropout(0.4))), callbacks=[changes_dropout])),
+        "own state": refused(lambda: fit(compiled(classifier(Counting())))),
+        "parts": refused(lambda: distributed.start(timeout=30, parts=PARTS if odd else None)),
         "version": refused(another_version),
         "weights": refused(weights_within_an_epoch),
         "own optimizer": refused(lambda: fit(compiled(classifier(), OwnOptimizer()))),
     }
+
+
+class Counting(layers.Layer):
+    """A layer of one's own that learns without a gradient."""
+
+    def build(self, input_shape, rng=None):
+        super().build(input_shape)
+        self.state = {"count": np.zeros(1)}
+
+    def forward(self, x, training=False):
+        return x, None
+
+    def backward(self, dy, cache):
+        return dy, {}
 
 
 class OwnOptimizer:
@@ -536,7 +581,8 @@ def faulty(fault, folder, rank, parts, at):
     (folder / f"process {os.getpid()}").touch()
     if fault == "no mpi4py":
         sys.modules["mpi4py"] = None
-    ranks = distributed.start(timeout=3, parts=parts or None)
+    limit = 1000 if fault == "exits" else 3  # one that ends tells the others
+    ranks = distributed.start(timeout=limit, parts=parts or None)
     model, history = long_training(folder, FAULTS[fault if ranks.rank == rank else "none"], at)
     (folder / f"ended-{ranks.rank}").write_bytes(pickle.dumps((model.get_weights(), history.interrupted)))
     if ranks.rank == 0:

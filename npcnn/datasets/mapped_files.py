@@ -31,9 +31,10 @@ class MappedFiles(PyDataset):
 
         model.fit(MappedFiles("images.npy", "labels.npy", batch_size=256), epochs=3)
 
-    With several ranks (`npcnn.distributed`), each opens only its own part of the files. Of N images, rank r of R has the rows from N r / R to N (r + 1) / R. An epoch has N / batch_size steps, rounded up,
-    on every rank; over them each rank spreads its rows evenly, so that the batches of an epoch differ by at most one
-    row for each rank, and none is a small rest.
+    With several ranks (`npcnn.distributed`), each opens only its own part of the files: of N images, rank r of R has
+    the rows from N r / R to N (r + 1) / R. An epoch has N / batch_size steps, rounded up, on every rank; over them each
+    rank spreads its rows evenly, so that the batches of an epoch differ by at most one row for each rank, and none is a
+    small rest.
 
     In each epoch, a rank puts its rows in a new order, which depends on the seed, the number of the epoch and the rank,
     and on nothing else; a row stays with its rank. So a training that goes on from a backup sees the same batches. The
