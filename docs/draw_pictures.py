@@ -372,9 +372,9 @@ def ring():
     """A ring allreduce of four ranks, step by step: rank r begins with 2^r in every chunk, so a sum tells its terms."""
     P, size, gap, left = 4, 38, 26, 82
     values = np.repeat(2 ** np.arange(P)[:, None], P, axis=1)
-    p = Picture("A ring allreduce: six times, each rank sends a chunk to the next rank", 614)
+    p = Picture("A ring allreduce: six times, a chunk goes to the next rank", 632)
     p.text((24, 66), "Steps 1 to 3, add: each rank adds the chunk that it gets to its own.", 16, ha="left")
-    p.text((24, 312), "Steps 4 to 6, copy: what a rank gets replaces what it had. The complete sums go round.", 16, ha="left")
+    p.text((24, 312), "Steps 4 to 6, copy: the chunk that a rank gets replaces its own.", 16, ha="left")
     arrived: set[tuple[int, int]] = set()
     for step in range(2 * P - 1):
         row, column = divmod(step, P)
@@ -405,7 +405,7 @@ def ring():
         "the arrow that leaves at the bottom and the one that enters above it at the top are one message.",
     )
     for k, line in enumerate(legend):
-        p.text((24, 530 + 21 * k), line, 15, ha="left")
+        p.text((24, 548 + 21 * k), line, 15, ha="left")
     return p
 
 
