@@ -27,6 +27,8 @@ class Batches:
 
     group = 1  # how many batches may be in memory at a time
     endless = False  # whether one pass after another may be in an epoch
+    size: int | None = None  # examples a batch, if that is known
+    first = ""  # a checksum of the first batch, of an iterable that may give others on another rank
     rows: Callable[[int], slice] = partial(slice, 0)  # which of a batch of so many are yielded: all
 
     def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
@@ -136,10 +138,10 @@ class ArrayBatches(Batches):
             yield self.x[which], take(self.y, which), take(self.weights, which)
 
     def summary(self) -> str:
-        """Return how many examples there are, and a checksum of about a hundred of them and their labels."""
+        """Return how many examples there are, and a checksum of about a hundred of them, their labels and weights."""
         some = slice(None, None, max(1, len(self.x) // 100))
-        crc = zlib.crc32(self.y[some].tobytes(), zlib.crc32(self.x[some].tobytes()))
-        return f"{len(self.x)} examples with the checksum {crc:08x}"
+        crc = checksum(self.x[some], take(self.y, some), take(self.weights, some))
+        return f"{len(self.x)} examples with the checksum {crc}"
 
     def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches | None"]:
         """Return the examples in two: the last `share` of them, for validation, in the second."""
@@ -221,6 +223,14 @@ class StreamBatches(Batches):
             yield x[which], take(y, which), take(weights, which)
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
+
+
+def checksum(*arrays: np.ndarray | None) -> str:
+    """Return a checksum of what is in these arrays."""
+    crc = 0
+    for array in arrays:
+        crc = crc if array is None else zlib.crc32(array.tobytes(), crc)
+    return f"{crc:08x}"
 
 
 def take(array: np.ndarray | None, which: Any) -> np.ndarray | None:

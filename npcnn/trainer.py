@@ -10,7 +10,7 @@ import numpy as np
 from npcnn import distributed, losses, optimizers
 from npcnn.array import Array
 from npcnn.backup import Place
-from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, class_weights, is_stream, unpack
+from npcnn.batches import ArrayBatches, Batch, Batches, StreamBatches, checksum, class_weights, is_stream, unpack
 from npcnn.checks import (
     as_array,
     check_count,
@@ -202,12 +202,22 @@ class Trainer:
                 params = {"verbose": verbose, "epochs": epochs, "steps": train.steps}
                 hooks = CallbackList(callbacks, self, params, last=History())
             claim(self.optimizer, self)
-            facts = {"data": train.summary(), "validation data": valid.summary() if valid else "none"}
-            ranks.check_alike(self, {**facts, "fit": (epochs, initial_epoch, train.steps, shuffle)})
+            fit = {
+                "epochs": epochs,
+                "initial_epoch": initial_epoch,
+                "shuffle": shuffle,
+                "validation_freq": validation_freq,
+            }
+            rate = {} if ranks.size == 1 else {"learning rate": float(getattr(self.optimizer, "learning_rate", 0))}
+            facts = {"data": train.summary(), "batch": train.first, "batches": (train.size, train.steps)}
+            if valid:
+                facts |= {"validation data": valid.summary(), "validation batches": (valid.size, valid.steps)}
+            distributed.check_alike(ranks, self, {**facts, **rate, "fit": fit})
+            ranks.interrupted = False
             for batches in filter(None, (train, valid)):
                 batches.rows = ranks.rows
 
-            plan, progress = ranks.part_of(watched(self._plan(), self, train)), None
+            plan, progress = ranks.plan(watched(self._plan(), self, train)), None
             logs: dict[str, float] = {}
             totals, data = np.zeros((1 + len(self.metrics), 2)), train.summary()
             self.place = Place(rng, initial_epoch, totals, start=train.random_state, data=data)
@@ -247,17 +257,18 @@ class Trainer:
         """Take a step for every batch, and validate; return the means of all values, or {} if it was not finished."""
         ranks = distributed.current()
         hooks.call("on_epoch_begin", epoch)
+        distributed.check_alike(ranks, self)
         ranks.share(self)
         logs = self._take_steps(plan, train, rng, hooks, progress)
         if not logs:
             warnings.warn("x has no more batches, so training ends; a generator gives them only once", stacklevel=3)
             self.stop_training = True
-        if not logs or (self.history and self.history.interrupted and progress.done != train.steps):
+        if not logs or (ranks.was_interrupted(self) and progress.done != train.steps):
             return {}
         if valid:
             means = self._test_epoch(plan, valid, hooks, ranks=ranks)
             logs = logs | {f"val_{name}": mean for name, mean in means.items()}
-        ranks.check_weights(self.trainable_params)
+        distributed.check_weights(ranks, self)
         place = self.place
         place.epoch, place.step, place.totals = epoch + 1, 0, np.zeros_like(place.totals)
         place.start, place.taken = train.where()
@@ -275,6 +286,7 @@ class Trainer:
             progress.show(means, batches=place.step)
         for step, (x, y, weights) in enumerate(batches.epoch(place.step), place.step):
             hooks.call("on_train_batch_begin", step)
+            ranks.begin_step(self, len(x))
             with quiet():
                 place.totals = place.totals + ranks.train_step(plan, self.optimizer, params, x, y, rng, weights)
             place.step, (place.start, place.taken) = step + 1, batches.where()
@@ -283,6 +295,8 @@ class Trainer:
             progress.show(means, batches=1)
             if ranks.stops(self):
                 break
+        else:
+            ranks.begin_step(self, None)
         return means
 
     def train_on_batch(
@@ -508,7 +522,9 @@ class Trainer:
             return self._batch(f"{prefix}batch {i}: ", x, y, (sample_weight, weights[1]))
 
         batches = StreamBatches(x, check, steps, rng)
-        check(0, batches.look_at_first())  # builds the model, and refuses unusable data before anything begins
+        first = check(0, batches.look_at_first())  # builds the model, and refuses unusable data before anything begins
+        if not hasattr(x, "random_state") and not getattr(x, "own_part", False):
+            batches.first = checksum(*first)
         return batches
 
     def _batch(self, prefix: str, x: Any, y: Any, weights: tuple[Any, Any]) -> Batch:

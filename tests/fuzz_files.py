@@ -180,7 +180,7 @@ def changed_json(choose, data):
                 holder[last] *= choose.choice([-1, 2, 3, 1000, 10**9])
             case "delete":
                 del holder[last]
-            case "many":
+            case "many" if len(all_places) < 5000:  # of many times many, the file would have millions
                 many = [holder[last]] * choose.choice([2, 100, 3000])
                 if isinstance(holder, list):
                     holder[last:last] = many

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npcnn import backup, distributed, load_model, ranks_in_order, threads
+from npcnn import backup, distributed, load_model, threads
+from npcnn.distributed import ranks_in_order
 
 pytest.importorskip("mpi4py", reason='needs mpi4py: pip install -e ".[mpi]"')
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))

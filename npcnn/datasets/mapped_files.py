@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from npcnn import distributed
 from npcnn.checks import check_count, check_flag, check_number, check_path
 from npcnn.datasets.idx import read_idx_header
 from npcnn.errors import FileFormatError
@@ -30,12 +31,7 @@ class MappedFiles(PyDataset):
 
         model.fit(MappedFiles("images.npy", "labels.npy", batch_size=256), epochs=3)
 
-    With several ranks (`npcnn.distributed`), each opens only its own part of the files:
-
-        ranks = distributed.start()
-        model.fit(MappedFiles("images.npy", "labels.npy", batch_size=256, rank=ranks.rank, ranks=ranks.size), epochs=3)
-
-    Of N images, rank r of R has the rows from N r / R to N (r + 1) / R. An epoch has N / batch_size steps, rounded up,
+    With several ranks (`npcnn.distributed`), each opens only its own part of the files. Of N images, rank r of R has the rows from N r / R to N (r + 1) / R. An epoch has N / batch_size steps, rounded up,
     on every rank; over them each rank spreads its rows evenly, so that the batches of an epoch differ by at most one
     row for each rank, and none is a small rest.
 
@@ -48,7 +44,7 @@ class MappedFiles(PyDataset):
             unsigned bytes (N, H, W). The file must not be changed while it is in use.
         labels: The path of a .npy file (N,) or (N, K) of numbers, or of an IDX file of unsigned bytes (N,).
         batch_size: Examples a step, on all ranks together; uneven parts may make it up to R - 1 more.
-        rank, ranks: r and R.
+        rank, ranks: r and R; None takes those of this process.
         scale: By what the images of a batch are multiplied, which become float32; None takes 1/255 for unsigned bytes,
             so that they are from 0 to 1, and 1 for other types. Images (N, H, W) get a channel axis.
         shuffle: False takes the rows as they stand in the file, which should have been shuffled when it was written. A
@@ -66,15 +62,17 @@ class MappedFiles(PyDataset):
         labels: str | os.PathLike[str],
         batch_size: int = 32,
         *,
-        rank: int = 0,
-        ranks: int = 1,
+        rank: int | None = None,
+        ranks: int | None = None,
         scale: float | None = None,
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
         batch_size = check_count("MappedFiles: batch_size", batch_size)
-        ranks, rank = check_count("MappedFiles: ranks", ranks), check_count("MappedFiles: rank", rank, least=0)
+        here = distributed.current()
+        ranks = check_count("MappedFiles: ranks", here.size if ranks is None else ranks)
+        rank = check_count("MappedFiles: rank", here.rank if rank is None else rank, least=0)
         if rank >= ranks:
             raise ValueError(f"MappedFiles: rank must be from 0 to {ranks - 1}, as there are {ranks} ranks; got {rank}")
         self.shuffle, self.seed = check_flag("MappedFiles: shuffle", shuffle), check_count("MappedFiles: seed", seed, 0)

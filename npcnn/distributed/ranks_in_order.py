@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.distributed import DATA, Ranks
+from npcnn.distributed.part_plan import PartPlan, RowsOfDraw
+from npcnn.distributed.ranks import DATA, Ranks
 from npcnn.layers.batch_normalization import BatchNormalization
-from npcnn.part_plan import RowsOfDraw, part_of
 from npcnn.threads import delay_interrupt
 from npcnn.training import Plan
 
@@ -23,14 +23,17 @@ class RanksInOrder(Ranks):
     sends all numbers in each round, where MPI's own way sends half of what is left.
     """
 
+    in_order = True
+
     def __init__(self, comm: Any, timeout: float, parts: int) -> None:
+        size = comm.size if comm else 1
+        if any(count & (count - 1) for count in (parts, size)) or parts < size:
+            wanted = "powers of two, and at least one part a rank"
+            raise ValueError(f"distributed: parts and ranks must be {wanted}; got {parts} parts, {size} ranks")
         super().__init__(comm, timeout)
         self.parts = parts
-        if any(count & (count - 1) for count in (parts, self.size)) or parts < self.size:
-            wanted = "powers of two, and at least one part a rank"
-            raise ValueError(f"distributed: parts and ranks must be {wanted}; got {parts} parts, {self.size} ranks")
 
-    def part_of(self, plan: Plan) -> Plan:
+    def plan(self, plan: Plan) -> Plan:
         """Return the plan for one part of a batch.
 
         Raises:
@@ -39,7 +42,7 @@ class RanksInOrder(Ranks):
         for step in plan.steps:
             if isinstance(step, BatchNormalization):
                 raise ValueError(f"{step}: it needs the whole batch at once; train without parts=")
-        return part_of(plan, self)
+        return PartPlan.of(plan, self)
 
     def train_step(
         self,
@@ -52,7 +55,7 @@ class RanksInOrder(Ranks):
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
         """Take one step as `Ranks` do, part by part."""
-        first, N = self.position(len(x))
+        first, N = self.first, self.N
         each = self.parts // self.size
         bounds = [N * i // self.parts - first for i in range(self.rank * each, (self.rank + 1) * each + 1)]
         if bounds[0] or bounds[-1] != len(x):
@@ -66,7 +69,7 @@ class RanksInOrder(Ranks):
             totals, dy = plan.score_and_slope(y[rows], output, some, N)
             states = list(caches)
             _, grads = plan.backward(dy, caches)
-            found.append((totals, np.concatenate([g.ravel() for g in grads.values()])))
+            found.append((totals, plan.flat(grads)))
         totals, flat = (self.sum(add_up(list(arrays))) for arrays in zip(*found, strict=True))
         with delay_interrupt():
             plan.update_state(states)
