@@ -372,9 +372,9 @@ def ring():
     """A ring allreduce of four ranks, step by step: rank r begins with 2^r in every chunk, so a sum tells its terms."""
     P, size, gap, left = 4, 38, 26, 82
     values = np.repeat(2 ** np.arange(P)[:, None], P, axis=1)
-    p = Picture("A ring allreduce: every rank sends one chunk to the next, six times", 592)
-    p.text((24, 66), "Add: what comes is added. Each chunk goes from rank to rank, and grows.", 16, ha="left")
-    p.text((24, 312), "Copy: what comes replaces what is there. The sums go round.", 16, ha="left")
+    p = Picture("A ring allreduce: six times, a chunk goes to the next rank", 632)
+    p.text((24, 66), "Steps 1 to 3, add: each rank adds the chunk that it gets to its own.", 16, ha="left")
+    p.text((24, 312), "Steps 4 to 6, copy: the chunk that a rank gets replaces its own.", 16, ha="left")
     arrived: set[tuple[int, int]] = set()
     for step in range(2 * P - 1):
         row, column = divmod(step, P)
@@ -398,10 +398,14 @@ def ring():
                 p.arrow((x, grid.top - 9), (x, grid.top + 10), ORANGE)
             values[(r + 1) % P, chunk] = message + (step < P - 1) * values[(r + 1) % P, chunk]
     assert (values == 2**P - 1).all()
-    text = "A row: the gradient of a rank, cut into four chunks. The ranks begin with 1, 2, 4 and 8 everywhere,"
-    p.text((24, 548), text, 15, ha="left")
-    text = f"so a sum tells who is in it: 3 = 1 + 2. Complete is {2**P - 1}. Framed: what has just come."
-    p.text((24, 570), text, 15, ha="left")
+    legend = (
+        "A row: the gradient of a rank, cut into four chunks. The ranks begin with 1, 2, 4 and 8 everywhere,",
+        f"so a sum tells who is in it: 3 = 1 + 2. Complete is {2**P - 1}. Framed: what has just arrived.",
+        "Arrows: the four messages of the next step, each to the next rank. The next after rank 3 is rank 0:",
+        "the arrow that leaves at the bottom and the one that enters above it at the top are one message.",
+    )
+    for k, line in enumerate(legend):
+        p.text((24, 548 + 21 * k), line, 15, ha="left")
     return p
 
 

@@ -46,7 +46,12 @@ def test_commands_in_the_lesson_print_what_it_says(tmp_path):
         else:
             run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
             done = subprocess.run(command.split(), **run)
-            assert done.stdout == printed, done.stderr
+            assert rounded(done.stdout) == rounded(printed), done.stderr
+
+
+def rounded(text):
+    """The text, its long fractions cut to five digits: the last ones differ between machines."""
+    return re.sub(r"(\.\d{5})\d+", r"\1", text)
 
 
 def test_sums_that_are_written_out_are_right():
