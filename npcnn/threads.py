@@ -16,7 +16,7 @@ from typing import Any
 
 from npcnn.history import History
 
-processes = 1  # how many share the CPUs, see distributed.py
+processes = 1  # how many share the CPUs, see `distributed.start`
 
 
 def cpu_set() -> set[int]:
