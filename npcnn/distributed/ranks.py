@@ -189,13 +189,14 @@ class Ranks:
         os._exit(1)  # Abort may return before it takes effect
 
     def leave(self) -> None:
-        """Tell the others that this process ends, and wait until they end too; those that wait for it then stop."""
+        """Tell the others that this process ends, and wait until they end too; those that wait for it then stop.
+
+        There is no limit: rank 0 may have much to do when the training is over.
+        """
         others = [rank for rank in range(self.size) if rank != self.rank]
         told = [self.comm.isend(None, dest=rank, tag=LEFT) for rank in others]
         for rank in others:
-            end = time.monotonic() + self.timeout
-            while not self.comm.iprobe(source=rank, tag=LEFT) and time.monotonic() < end:
+            while not self.comm.iprobe(source=rank, tag=LEFT):
                 time.sleep(1e-3)
-            if self.comm.iprobe(source=rank, tag=LEFT):
-                self.comm.recv(source=rank, tag=LEFT)
+            self.comm.recv(source=rank, tag=LEFT)
         del told
