@@ -29,7 +29,7 @@ class Batches:
     endless = False  # whether one pass after another may be in an epoch
     size: int | None = None  # examples a batch, if that is known
     first = ""  # a checksum of the first batch, of an iterable that may give others on another rank
-    rows: Callable[[int], slice] = partial(slice, 0)  # which of a batch of so many are yielded: all
+    rows: Callable[[int], slice] = staticmethod(partial(slice, 0))  # which of a batch of so many are yielded: all
 
     def __init__(self, length: int | None, steps: int | None, rng: np.random.Generator | None) -> None:
         self.length, self.fixed_steps, self.rng = length, steps, rng

@@ -213,7 +213,8 @@ class Trainer:
             plan, progress = ranks.plan(watched(self._plan(), self, train)), None
             logs: dict[str, float] = {}
             totals, data = np.zeros((1 + len(self.metrics), 2)), train.summary()
-            self.place = Place(rng, initial_epoch, totals, start=train.random_state, data=data)
+            own = getattr(x, "own_part", False)  # and random numbers of its own, on each rank
+            self.place = Place(rng, initial_epoch, totals, start=None if own else train.random_state, data=data)
             self.history = history = next(each for each in hooks.callbacks if isinstance(each, History))
             self.stop_training = history.interrupted = False
             with Workers(self.threads), flag_interrupt(history):

@@ -230,6 +230,22 @@ def rate_set_before_each_step():
     return compiled(classifier(), optimizers.SGD(0.1)), images(), {"batch_size": 8, "callbacks": [warm_up]}
 
 
+class Noise(layers.Layer):
+    """A layer of one's own that draws random numbers, with NumPy's names for its arguments."""
+
+    draws = True
+
+    def forward(self, x, training=False, rng=None):
+        return (x + rng.random(size=len(x))[:, None, None, None] if training else x), None
+
+    def backward(self, dy, cache):
+        return dy, {}
+
+
+def layer_of_ones_own_that_draws():
+    return compiled(classifier(Noise())), images(), {"batch_size": 8}
+
+
 def nothing_to_learn():
     model = Sequential([layers.Input((3, 1, 1)), layers.Flatten(), layers.Softmax()], dtype="float64", seed=0)
     return compiled(model), (images(9)[0][:, :3, :1], images(9)[1]), {"batch_size": 4}
@@ -293,6 +309,7 @@ ALIKE = [
     rate_of_each_epoch,
     rate_set_before_each_step,
     rate_of_each_step,
+    layer_of_ones_own_that_draws,
     nothing_to_learn,
     stopped_within_an_epoch,
     weights_changed_between_epochs,

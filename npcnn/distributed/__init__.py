@@ -43,7 +43,8 @@ def start(timeout: float = 300.0, parts: int | None = None) -> Ranks:
 
     Call it at the top of a program, before the model is made. From then on, `fit` trains on all ranks together:
     `batch_size` is that of them all, and each takes its rows of every batch; the loss must be a mean over examples. An
-    iterable must give the same batches on all ranks, or, with an attribute `own_part = True`, to each its own rows.
+    iterable must give the same batches on all ranks, or, with an attribute `own_part = True`, to each its own rows;
+    its `random_state`, if a backup is to keep one, must then mean the same on all of them.
 
     Callbacks run on rank 0. They may change the learning rate at any time, weights and optimizer at the end of an
     epoch. The validation is shared. `evaluate`, `predict`, `train_on_batch` and `save` are this rank's own affair, so
@@ -56,7 +57,8 @@ def start(timeout: float = 300.0, parts: int | None = None) -> Ranks:
         timeout: how many seconds a rank waits for another; longer than whatever one rank does alone, such as a callback
             on rank 0, or the compiling of kernels.
         parts: into how many parts to cut each batch, a power of two, so that 1, 2, 4 ... ranks train alike to the bit
-            (see ranks_in_order.py); None cuts it by ranks, which is faster, and alike up to rounding.
+            (see ranks_in_order.py; values of the validation are alike up to rounding); None cuts it by ranks, which is
+            faster, and alike up to rounding.
 
     Raises:
         ImportError: there are several processes, but no mpi4py.
@@ -66,7 +68,8 @@ def start(timeout: float = 300.0, parts: int | None = None) -> Ranks:
     global _ranks
     check_positive("distributed.start: timeout", timeout)
     parts = None if parts is None else check_count("distributed.start: parts", parts)
-    if not _ranks.comm and any(name in os.environ for name in LAUNCHED):
+    alone = os.environ.get("PMI_SIZE") == "1" or os.environ.get("OMPI_COMM_WORLD_SIZE") == "1"
+    if not _ranks.comm and not alone and any(name in os.environ for name in LAUNCHED):
         join(world(timeout), timeout)
     comm = _ranks.comm
     for name, theirs in zip(_ranks.names, _ranks.all_of(parts), strict=True):

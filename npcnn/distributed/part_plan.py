@@ -61,13 +61,16 @@ class RowsOfDraw:
     rows: slice
     N: int
 
-    def random(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
-        """Return uniform random numbers from 0 to 1."""
-        return self.rng.random((self.N, *shape[1:]), dtype)[self.rows]
+    def random(self, size: int | Sequence[int], dtype: Any = float) -> np.ndarray:
+        """Return uniform random numbers from 0 to 1; `size` begins with the number of these rows."""
+        return self.rng.random(self._of_all(size), dtype)[self.rows]
 
-    def standard_normal(self, shape: Sequence[int], dtype: Any = float) -> np.ndarray:
-        """Return normally distributed random numbers."""
-        return self.rng.standard_normal((self.N, *shape[1:]), dtype)[self.rows]
+    def standard_normal(self, size: int | Sequence[int], dtype: Any = float) -> np.ndarray:
+        """Return normally distributed random numbers; `size` begins with the number of these rows."""
+        return self.rng.standard_normal(self._of_all(size), dtype)[self.rows]
+
+    def _of_all(self, size: int | Sequence[int]) -> tuple[int, ...]:
+        return (self.N, *(() if isinstance(size, int) else size[1:]))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"with several ranks, a layer draws by rng.random or rng.standard_normal, not by {name}")

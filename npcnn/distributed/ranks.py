@@ -16,6 +16,7 @@ from npcnn.training import Plan
 
 DATA, GIVEN_UP, LEFT = range(3)  # the tags of messages: numbers to add, "I have waited too long", "I have ended"
 START = "the start of fit"
+GRACE = 5.0  # seconds that a rank goes on waiting when it has heard that another one has ended
 NAP = 5e-5  # seconds between two looks at whether the others have come
 
 
@@ -28,8 +29,6 @@ class Ranks:
 
     Attributes: `rank`, the number of this process, counted from 0, and `size`, how many there are.
     """
-
-    in_order = False
 
     def __init__(self, comm: Any = None, timeout: float = 300.0) -> None:
         self.comm, self.timeout = comm, timeout
@@ -82,7 +81,8 @@ class Ranks:
         Raises:
             ValueError: the data of some ranks has ended, and not that of others; on all ranks.
         """
-        if self.size == 1 and not self.in_order:
+        if self.size == 1:
+            self.first, self.N = 0, count or 0
             return
         self.place = f"step {model.place.step + 1} of epoch {model.place.epoch + 1}"
         told, optimizer = np.zeros(self.size + 2), model.optimizer
@@ -156,10 +156,12 @@ class Ranks:
         without a pause; after 0.1 s, or where they share cores, they sleep between, to leave these to the others.
         """
         start, crowded = time.monotonic(), threads.processes > len(threads.cpu_set())
+        limit = self.timeout
         while not request.Test():
             waited = time.monotonic() - start
-            heard = waited > 0.1 and (self.comm.iprobe(tag=GIVEN_UP) or self.comm.iprobe(tag=LEFT))
-            if heard or waited > self.timeout:
+            if waited > 0.1 and self.comm.iprobe(tag=LEFT):  # what it took part in may still be on its way
+                limit = min(limit, waited + GRACE)
+            if waited > limit or (waited > 0.1 and self.comm.iprobe(tag=GIVEN_UP)):
                 self.give_up()
             time.sleep(NAP if crowded or waited > 0.1 else 0)
 

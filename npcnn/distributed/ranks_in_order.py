@@ -23,8 +23,6 @@ class RanksInOrder(Ranks):
     sends all numbers in each round, where MPI's own way sends half of what is left.
     """
 
-    in_order = True
-
     def __init__(self, comm: Any, timeout: float, parts: int) -> None:
         size = comm.size if comm else 1
         if any(count & (count - 1) for count in (parts, size)) or parts < size:
