@@ -35,6 +35,7 @@ from npcnn import Sequential, layers, load_model
 from npcnn.datasets import mnist, mnist_files
 from npcnn.digit_image import prepare_digit
 from npcnn.errors import FileFormatError
+from npcnn.kernels import DEFAULT
 
 PICTURES = ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm")
 KINDS = ("keras", "keras-crc", "weights", "h5", "npz", "npz-crc", "idx", "gz", "gz-crc", *PICTURES, "png-crc")
@@ -332,6 +333,9 @@ def child(kind, seed, numbers, source):
     np.seterr(all="ignore")
     with tempfile.TemporaryDirectory() as folder:
         path = write(kind, 0, seed, Path(folder), source)
+        if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5"):
+            # Damage may take the name of the kernels, and the default ones load numba: that is no file's memory.
+            load_model(path, kernels=DEFAULT).predict(np.ones((1, *good_model().input_shape), "f4"), verbose=0)
         good = [read(path) for _ in range(3)][0]
         limit()
         good_peak = highest = peak()

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from distributed_program import Batches
 from kill_training import kill
 
 from npcnn import Sequential, layers, optimizers
@@ -47,20 +48,6 @@ class Crash(Callback):
 
     on_epoch_begin = on_epoch_end = on_train_batch_begin = on_train_batch_end = on_any
     on_test_begin = on_test_end = on_test_batch_begin = on_test_batch_end = on_train_end = on_any
-
-
-class Batches:
-    """Numbered batches, as Keras' Sequence has them."""
-
-    def __init__(self, x, y, size):
-        self.x, self.y, self.size = x, y, size
-
-    def __len__(self):
-        return -(-len(self.x) // self.size)
-
-    def __getitem__(self, i):
-        rows = slice(i * self.size, (i + 1) * self.size)
-        return self.x[rows], self.y[rows]
 
 
 def make(optimizer, seed=1):
